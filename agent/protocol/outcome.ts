@@ -1,0 +1,58 @@
+/** Phases of everything that runs once (BackupRun, Restore), in the order of a life. */
+export const PHASES = [
+  "Pending",
+  "Queued",
+  "Running",
+  "Succeeded",
+  "PartiallyFailed",
+  "Failed",
+  "Cancelled",
+  "Skipped",
+  "Unknown",
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+export const TERMINAL_PHASES = ["Succeeded", "PartiallyFailed", "Failed", "Cancelled", "Skipped"] as const;
+export type TerminalPhase = (typeof TERMINAL_PHASES)[number];
+
+export function isTerminal(phase: string | undefined): phase is TerminalPhase {
+  return TERMINAL_PHASES.some((terminal) => terminal === phase);
+}
+
+/**
+ * Why a run is in its phase: the `reason` of a BackupRun, a Restore and of the conditions made from them. Each is
+ * explained, with what to do, in docs/errors.md.
+ */
+export const Reason = {
+  Completed: "Completed",
+  UnreadFiles: "UnreadFiles",
+  Overlap: "Overlap",
+  HostPaused: "HostPaused",
+  HostOffline: "HostOffline",
+  DeadlineExceeded: "DeadlineExceeded",
+  Timeout: "Timeout",
+  Cancelled: "Cancelled",
+  Interrupted: "Interrupted",
+  Lost: "Lost",
+  HostRefused: "HostRefused",
+  PolicyUnknown: "PolicyUnknown",
+  PathMissing: "PathMissing",
+  NotMountpoint: "NotMountpoint",
+  TooFewFiles: "TooFewFiles",
+  SecretMissing: "SecretMissing",
+  RepositoryUnreachable: "RepositoryUnreachable",
+  RepositoryAccessDenied: "RepositoryAccessDenied",
+  RepositoryFull: "RepositoryFull",
+  RepositoryLocked: "RepositoryLocked",
+  RepositoryMissing: "RepositoryMissing",
+  RepositoryNotInitialized: "RepositoryNotInitialized",
+  RepositoryMismatch: "RepositoryMismatch",
+  RepositoryBroken: "RepositoryBroken",
+  WrongPassword: "WrongPassword",
+  ResticMissing: "ResticMissing",
+  ResticFailed: "ResticFailed",
+  SnapshotNotFound: "SnapshotNotFound",
+  TargetInvalid: "TargetInvalid",
+  AgentError: "AgentError",
+} as const;
+export type Reason = (typeof Reason)[keyof typeof Reason];

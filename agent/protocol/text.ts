@@ -1,0 +1,34 @@
+/**
+ * Text from hosts, repositories and restic is shown in terminals, web pages and chat messages. These characters could
+ * move the cursor, recolour or reorder what an operator reads, so they never pass: C0 and C1 controls (but \n and \t),
+ * ANSI escape sequences, bidirectional overrides and isolates, zero-width and line-separator characters, lone surrogates.
+ */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** `text` without anything that acts instead of being read; newlines and tabs stay. */
+export function harmless(text: string): string {
+  return text.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
+}
+
+/** One harmless line of at most `limit` UTF-16 units; a cut is shown by an ellipsis. */
+export function line(text: string, limit = 1024): string {
+  const flat = harmless(text).replace(/\s+/g, " ").trim();
+  return flat.length <= limit ? flat : `${flat.slice(0, limit - 1).toWellFormed()}…`;
+}
+
+/** The last whole lines of `text` that fit `limit` bytes of UTF-8, harmless. */
+export function tail(text: string, limit: number): string {
+  const clean = harmless(text);
+  let bytes = Buffer.from(clean, "utf8");
+  if (bytes.length <= limit) return clean;
+  bytes = bytes.subarray(bytes.length - limit);
+  // A cut inside a line (or inside a character) would show half of it; begin at the next line where there is one.
+  const newline = bytes.indexOf(0x0a);
+  if (newline >= 0 && newline < bytes.length - 1) return bytes.subarray(newline + 1).toString("utf8");
+  let start = 0;
+  while (start < bytes.length && (bytes[start]! & 0xc0) === 0x80) start++;
+  return bytes.subarray(start).toString("utf8");
+}
