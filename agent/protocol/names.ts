@@ -56,4 +56,4 @@ export function snapshotTags(of: {
 }
 
 /** Prefixes and words of ours that a user's tag must not take, lest it join another policy's snapshots. */
-export const RESERVED_TAG = /^(holdfast$|cluster=|policy=|source=|run=)/;
+export const RESERVED_TAG = /^(holdfast$|cluster=|policy=|source=|run=|root=)/;

@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { HoldfastError } from "#base/errors.ts";
 import type { Clock } from "#base/clock.ts";
+import { HoldfastError } from "#base/errors.ts";
 import { serversOf, startTime } from "./process-table.ts";
 
 const PREFIX = "holdfast-cluster-";
@@ -44,7 +44,10 @@ export async function remove(directory: string, clock: Clock): Promise<void> {
   const deadline = clock.monotonic() + GONE_WITHIN_MS;
   for (let pids = serversOf(directory); pids.length > 0; pids = serversOf(directory)) {
     if (clock.monotonic() > deadline) {
-      throw new HoldfastError("cluster/unkillable", `processes ${pids.join(", ")} of ${directory} do not end: look at them with ps, then delete the folder`);
+      throw new HoldfastError(
+        "cluster/unkillable",
+        `processes ${pids.join(", ")} of ${directory} do not end: look at them with ps, then delete the folder`,
+      );
     }
     for (const pid of pids) {
       try {

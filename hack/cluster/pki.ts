@@ -41,9 +41,13 @@ export async function createAuthority(commonName: string, now: number): Promise<
 /** A certificate signed by `authority` with a key of its own. `now`: milliseconds since 1970. */
 export async function issue(authority: KeyPair, subject: Subject, now: number): Promise<KeyPair> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const signingKey = await crypto.subtle.importKey("pkcs8", x509.PemConverter.decodeFirst(authority.key), algorithm, false, [
-    "sign",
-  ]);
+  const signingKey = await crypto.subtle.importKey(
+    "pkcs8",
+    x509.PemConverter.decodeFirst(authority.key),
+    algorithm,
+    false,
+    ["sign"],
+  );
   const { servedAs } = subject;
   const usage = servedAs === undefined ? x509.ExtendedKeyUsage.clientAuth : x509.ExtendedKeyUsage.serverAuth;
   const cert = await x509.X509CertificateGenerator.create({

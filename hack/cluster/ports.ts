@@ -13,7 +13,10 @@ export async function freePort(random: Random): Promise<number> {
     const port = Math.floor(between(random, FROM, TO));
     if (await isFree(port)) return port;
   }
-  throw new HoldfastError("cluster/no-port", `${TRIES} ports between ${FROM} and ${TO} on 127.0.0.1 are taken: stop what listens there and try again`);
+  throw new HoldfastError(
+    "cluster/no-port",
+    `${TRIES} ports between ${FROM} and ${TO} on 127.0.0.1 are taken: stop what listens there and try again`,
+  );
 }
 
 function isFree(port: number): Promise<boolean> {

@@ -1,18 +1,18 @@
 import { sha256 } from "#protocol/canonical.ts";
 
-/** What a Host's status keeps of the nonces: hashes, because whoever may read a Host must not be able to show one. */
+/** Host.status.session's share in this: hashes, because whoever may read a Host must not be able to show a nonce. */
 export interface StoredNonces {
   /** Of the nonce in the last hello_ack. The agent may never have received it. */
-  issued?: string;
-  /** Of the nonce that the hello before it showed; absent where it showed none. */
-  confirmed?: string;
+  nonce?: string;
+  /** Of the nonce that the hello before that hello_ack showed; absent where it showed none. */
+  previousNonce?: string;
 }
 
 export type NonceVerdict = "expected" | "rollback" | "clone";
 
 /** What stands in status once `next` has been issued to an agent that showed `shown`. */
 export function rotateNonces(shown: string | undefined, next: string): StoredNonces {
-  return { issued: sha256(next), ...(shown === undefined ? {} : { confirmed: sha256(shown) }) };
+  return { nonce: sha256(next), ...(shown === undefined ? {} : { previousNonce: sha256(shown) }) };
 }
 
 /**
@@ -21,8 +21,8 @@ export function rotateNonces(shown: string | undefined, next: string): StoredNon
  * snapshot, or, while another session of the Host is alive, a second machine with the same identity.
  */
 export function judgeNonce(stored: StoredNonces, shown: string | undefined, anotherIsAlive: boolean): NonceVerdict {
-  if (stored.issued === undefined) return "expected";
+  if (stored.nonce === undefined) return "expected";
   const hash = shown === undefined ? undefined : sha256(shown);
-  if (hash === stored.issued || hash === stored.confirmed) return "expected";
+  if (hash === stored.nonce || hash === stored.previousNonce) return "expected";
   return anotherIsAlive ? "clone" : "rollback";
 }

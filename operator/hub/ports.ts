@@ -1,6 +1,6 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
-import type { CommandStatus, Hello, ProgressFrame } from "#protocol/frames.ts";
+import type { AgentFrame, Hello, ProgressFrame } from "#protocol/frames.ts";
 import type { Record } from "#protocol/record.ts";
 
 /**
@@ -87,7 +87,7 @@ export interface SessionFacts {
   applied?: string;
   /** The configuration the agent refused, or that was too large to be sent; absent once a later one is in force. */
   refused?: { id: string; reason: string; message: string };
-  /** The agent's wall clock minus ours, when it was last found to have changed class (see clock-skew.ts). */
+  /** The agent's wall clock minus ours when it last changed its class: over 30 s is `warn`, over 5 min `off` (ClockInSync=False). */
   clock: { skewMs: number; state: "in-sync" | "warn" | "off" };
   /** Results of this session that were refused for good, the last one spelled out. */
   rejected?: { count: number; code: string; message: string };
@@ -154,12 +154,15 @@ export interface ProgressSink {
   report(host: HostIdentity, progress: ProgressFrame): void;
 }
 
+/** What became of a command on arrival at the agent. */
+export type CommandAnswer = Pick<Extract<AgentFrame, { type: "command_status" }>, "id" | "state" | "message">;
+
 export interface CommandSink {
   /**
    * What the agent answered on arrival. `refused` and `expired` end the command: no record follows them. Must not block
    * or throw. May repeat; `id` is untrusted and may belong to another host.
    */
-  answered(host: HostIdentity, status: Omit<CommandStatus, "type">): void;
+  answered(host: HostIdentity, answer: CommandAnswer): void;
 }
 
 export interface HubPorts {

@@ -6,7 +6,7 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
  */
 export type KubeMetrics = ReturnType<typeof kubeMetrics>;
 
-/** Registers all of it; once per registry. */
+/** Registers all of it; once per registry. What is a set of sources is asked when the registry is scraped. */
 export function kubeMetrics(registry: Registry) {
   const registers = [registry];
   const counter = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
@@ -15,6 +15,21 @@ export function kubeMetrics(registry: Registry) {
     new Gauge({ name, help, labelNames, registers });
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
     new Histogram({ name, help, labelNames, buckets, registers });
+
+  const sampled = <L extends string>(name: string, help: string, labelNames: readonly L[]) => {
+    const sources = new Set<(gauge: Gauge<L>) => void>();
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset();
+        for (const source of sources) source(this);
+      },
+    });
+    return sources;
+  };
 
   const queueBuckets = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60];
   return {
@@ -44,13 +59,13 @@ export function kubeMetrics(registry: Registry) {
       "kind",
       "namespace",
     ]),
-    staleness: gauge(
+    staleness: sampled(
       "informer_staleness_seconds",
       "Since when nothing was heard; a healthy watch tells every minute.",
       ["kind", "namespace"],
     ),
-    objects: gauge("informer_objects", "Objects in the cache.", ["kind"]),
-    queueDepth: gauge("workqueue_depth", "Current depth of the work queue.", ["name"]),
+    objects: sampled("informer_objects", "Objects in the cache.", ["kind"]),
+    queueDepth: sampled("workqueue_depth", "Current depth of the work queue.", ["name"]),
     queueAdds: counter("workqueue_adds_total", "Adds handled by the work queue.", ["name"]),
     queueRetries: counter("workqueue_retries_total", "Retries handled by the work queue.", ["name"]),
     queueSeconds: histogram(
@@ -65,8 +80,10 @@ export function kubeMetrics(registry: Registry) {
       ["name"],
       queueBuckets,
     ),
-    unfinishedSeconds: gauge("workqueue_unfinished_work_seconds", "Sum of the age of all work in progress.", ["name"]),
-    longestRunningSeconds: gauge(
+    unfinishedSeconds: sampled("workqueue_unfinished_work_seconds", "Sum of the age of all work in progress.", [
+      "name",
+    ]),
+    longestRunningSeconds: sampled(
       "workqueue_longest_running_processor_seconds",
       "How long the longest running processor has been running.",
       ["name"],

@@ -1,0 +1,181 @@
+import { resolve } from "node:path";
+import { HoldfastError } from "#base/errors.ts";
+
+/** Kinds of repository, by the prefix of restic's notation; `local` is a path. */
+export const REPOSITORY_SCHEMES = ["rest", "s3", "azure", "gs", "b2", "swift", "local", "sftp", "rclone"] as const;
+export type RepositoryScheme = (typeof REPOSITORY_SCHEMES)[number];
+
+/**
+ * What this host allows, set where the agent is installed and never changeable from the cluster: whoever may write a
+ * BackupPolicy or Restore is root on the host within these bounds. Paths are absolute host paths.
+ */
+export interface HostRules {
+  backupRoots: readonly string[];
+  restoreRoots: readonly string[];
+  repositorySchemes: readonly RepositoryScheme[];
+  /** Folders whose files a Repository may name as its password (`file:/path`). */
+  secretFileRoots: readonly string[];
+}
+
+export const DEFAULT_RULES: HostRules = {
+  backupRoots: ["/"],
+  restoreRoots: ["/var/lib/holdfast/restore"],
+  repositorySchemes: ["rest", "s3", "azure", "gs", "b2", "swift"],
+  secretFileRoots: ["/etc/holdfast/secrets.d"],
+};
+
+/** The flag and the variable (comma-separated) that set each rule; a refusal names them. */
+export const RULE_SETTINGS: { readonly [Rule in keyof HostRules]: { flag: string; variable: string } } = {
+  backupRoots: { flag: "--backup-root", variable: "HOLDFAST_BACKUP_ROOTS" },
+  restoreRoots: { flag: "--restore-root", variable: "HOLDFAST_RESTORE_ROOTS" },
+  repositorySchemes: { flag: "--repository-scheme", variable: "HOLDFAST_REPOSITORY_SCHEMES" },
+  secretFileRoots: { flag: "--secret-file-root", variable: "HOLDFAST_SECRET_FILE_ROOTS" },
+};
+
+/**
+ * The environment that a Repository may set for restic, by scheme: names only, because a free choice runs commands as
+ * root (RCLONE_SFTP_SSH, AWS_PROFILE with a credential process, PATH, LD_PRELOAD).
+ */
+const PROXY = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
+const ENVIRONMENT: { readonly [Scheme in RepositoryScheme]: readonly string[] } = {
+  rest: ["RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD", ...PROXY],
+  s3: [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_DEFAULT_REGION",
+    "AWS_REGION",
+    "RESTIC_AWS_ASSUME_ROLE_ARN",
+    "RESTIC_AWS_ASSUME_ROLE_SESSION_NAME",
+    "RESTIC_AWS_ASSUME_ROLE_EXTERNAL_ID",
+    "RESTIC_AWS_ASSUME_ROLE_REGION",
+    ...PROXY,
+  ],
+  azure: ["AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY", "AZURE_ACCOUNT_SAS", "AZURE_ENDPOINT_SUFFIX", ...PROXY],
+  gs: ["GOOGLE_PROJECT_ID", "GOOGLE_ACCESS_TOKEN", ...PROXY],
+  b2: ["B2_ACCOUNT_ID", "B2_ACCOUNT_KEY", ...PROXY],
+  swift: [
+    "ST_AUTH",
+    "ST_USER",
+    "ST_KEY",
+    "OS_AUTH_URL",
+    "OS_REGION_NAME",
+    "OS_USERNAME",
+    "OS_USER_ID",
+    "OS_PASSWORD",
+    "OS_TENANT_ID",
+    "OS_TENANT_NAME",
+    "OS_USER_DOMAIN_NAME",
+    "OS_USER_DOMAIN_ID",
+    "OS_PROJECT_NAME",
+    "OS_PROJECT_DOMAIN_NAME",
+    "OS_PROJECT_DOMAIN_ID",
+    "OS_TRUST_ID",
+    "OS_APPLICATION_CREDENTIAL_ID",
+    "OS_APPLICATION_CREDENTIAL_NAME",
+    "OS_APPLICATION_CREDENTIAL_SECRET",
+    "OS_STORAGE_URL",
+    "OS_AUTH_TOKEN",
+    ...PROXY,
+  ],
+  local: [],
+  sftp: [],
+  rclone: [],
+};
+
+/** Variables a `env:NAME` password may name. */
+const SECRET_VARIABLE = /^(RESTIC_PASSWORD|HOLDFAST_SECRET_[A-Z0-9_]+)$/;
+
+function refused(what: string, rule: keyof HostRules, allowed: readonly string[], value: string): HoldfastError {
+  const { flag, variable } = RULE_SETTINGS[rule];
+  return new HoldfastError(
+    "agent/refused-by-host",
+    `${what} is not allowed on this host, which allows ${allowed.join(", ") || "none"}: ` +
+      `add ${flag} ${value} (or ${variable}) to the agent on this host, or choose another`,
+  );
+}
+
+/** Whether the absolute, normalised `path` is `root` or lies below it. */
+export function isWithin(path: string, root: string): boolean {
+  return path === root || root === "/" || path.startsWith(`${root}/`);
+}
+
+/** Absolute without `.`, `..`, doubled or trailing slashes; a path with `..` in it is never what it looks like. */
+export function normalPath(path: string): string {
+  if (!path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
+    throw new HoldfastError(
+      "agent/bad-path",
+      `${JSON.stringify(path)} is no absolute path without "..": write it in full`,
+    );
+  }
+  return resolve(path);
+}
+
+/** How restic reads `url`: an unknown prefix makes it a local path. */
+export function schemeOf(url: string): RepositoryScheme {
+  return REPOSITORY_SCHEMES.find((scheme) => url.startsWith(`${scheme}:`)) ?? "local";
+}
+
+/** Throws unless the host may back up `path`; `own` are the agent's own folders (state, cache), never backed up. */
+export function checkBackupPath(rules: HostRules, path: string, own: readonly string[]): void {
+  const normal = normalPath(path);
+  const mine = own.find((folder) => isWithin(normal, folder));
+  if (mine !== undefined) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      `path ${normal} holds the agent's own state, which is never backed up: take it out of the policy's paths`,
+    );
+  }
+  if (!rules.backupRoots.some((root) => isWithin(normal, normalPath(root)))) {
+    throw refused(`backup of ${normal}`, "backupRoots", rules.backupRoots, normal);
+  }
+}
+
+/** Throws unless the host may write restored files to `path`; symlinks are the caller's concern. */
+export function checkRestorePath(rules: HostRules, path: string): void {
+  const normal = normalPath(path);
+  if (!rules.restoreRoots.some((root) => isWithin(normal, normalPath(root)))) {
+    throw refused(`restore into ${normal}`, "restoreRoots", rules.restoreRoots, normal);
+  }
+}
+
+/** Throws unless the host may use a repository at `url` with these variables. Values are never looked at. */
+export function checkRepository(rules: HostRules, url: string, variables: readonly string[]): void {
+  const scheme = schemeOf(url);
+  if (!rules.repositorySchemes.includes(scheme)) {
+    throw refused(`a repository of kind ${scheme}`, "repositorySchemes", rules.repositorySchemes, scheme);
+  }
+  if (/^[a-z0-9]+:https?:\/\/[^/]*@/.test(url)) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      "the repository's url holds a user or password: take them out of url and put them into the Secret named in envFrom",
+    );
+  }
+  const free = variables.filter((name) => !ENVIRONMENT[scheme].includes(name));
+  if (free.length > 0) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      `a repository of kind ${scheme} may not set ${free.slice(0, 5).join(", ")}: remove it from the Secret named in ` +
+        `envFrom; allowed are ${ENVIRONMENT[scheme].join(", ") || "none"}`,
+    );
+  }
+}
+
+/** The file or variable that `pointer` (`file:/path`, `env:NAME`) names, or throws unless the host may read it. */
+export function checkSecretPointer(rules: HostRules, pointer: string): { file: string } | { variable: string } {
+  if (pointer.startsWith("file:")) {
+    const file = normalPath(pointer.slice("file:".length));
+    if (!rules.secretFileRoots.some((root) => isWithin(file, normalPath(root)))) {
+      throw refused(`reading a password from ${file}`, "secretFileRoots", rules.secretFileRoots, file);
+    }
+    return { file };
+  }
+  const variable = pointer.slice("env:".length);
+  if (!pointer.startsWith("env:") || !SECRET_VARIABLE.test(variable)) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      `a password may not be read from ${pointer}: only env:RESTIC_PASSWORD, env:HOLDFAST_SECRET_* and file: are possible`,
+    );
+  }
+  return { variable };
+}

@@ -1,0 +1,114 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { request } from "node:https";
+import { join } from "node:path";
+import { hash } from "bcryptjs";
+import { systemClock } from "#base/clock.ts";
+import { HoldfastError } from "#base/errors.ts";
+import { systemRandom } from "#base/random.ts";
+import { createAuthority, issue } from "../cluster/pki.ts";
+import { freePort } from "../cluster/ports.ts";
+import { ensureTools } from "../tools/tools.ts";
+
+/** A real rest-server with TLS and htpasswd on a loopback port. */
+export interface RestServer {
+  /** `rest:https://127.0.0.1:<port>/`; a repository's path comes behind it. */
+  readonly url: string;
+  /** The folder that holds the repositories. */
+  readonly data: string;
+  /** PEM of the authority that signed its certificate. */
+  readonly ca: string;
+  readonly pid: number;
+  /** Ends it; start brings it back on the same port with the same data. */
+  stop(): Promise<void>;
+  start(): Promise<void>;
+}
+
+export interface RestServerOptions {
+  /** Everything it writes goes below this folder, which is its starter's to remove. */
+  directory: string;
+  /** User names and passwords; one user sees every repository. */
+  users: Record<string, string>;
+  appendOnly?: boolean;
+}
+
+/** bcrypt's cost; the tests' passwords are random, so the lowest one does. */
+const COST = 4;
+const START_MS = 10_000;
+
+export async function startRestServer(options: RestServerOptions): Promise<RestServer> {
+  const { "rest-server": program } = await ensureTools(["rest-server"], { report: () => {} });
+  const { directory } = options;
+  const data = join(directory, "data");
+  mkdirSync(data, { recursive: true, mode: 0o700 });
+  const authority = await createAuthority("rest-server", systemClock.now());
+  const served = await issue(
+    authority,
+    { commonName: "rest-server", servedAs: { dns: ["localhost"], ip: ["127.0.0.1"] } },
+    systemClock.now(),
+  );
+  const path = (name: string) => join(directory, name);
+  writeFileSync(path("tls.crt"), served.cert);
+  writeFileSync(path("tls.key"), served.key, { mode: 0o600 });
+  const lines = await Promise.all(
+    Object.entries(options.users).map(async ([user, password]) => `${user}:${await hash(password, COST)}\n`),
+  );
+  writeFileSync(path("htpasswd"), lines.join(""), { mode: 0o600 });
+  const port = await freePort(systemRandom);
+  const address = `127.0.0.1:${port}`;
+  let child: ChildProcess | undefined;
+
+  const start = async () => {
+    const log = openSync(path("rest-server.log"), "a");
+    const started = spawn(
+      program,
+      [
+        ...["--listen", address, "--path", data, "--htpasswd-file", path("htpasswd")],
+        ...["--tls", "--tls-cert", path("tls.crt"), "--tls-key", path("tls.key")],
+        ...(options.appendOnly === true ? ["--append-only"] : []),
+      ],
+      { stdio: ["ignore", log, log] },
+    );
+    child = started;
+    const deadline = systemClock.monotonic() + START_MS;
+    while (!(await answers(port, authority.cert))) {
+      if (started.exitCode !== null || systemClock.monotonic() > deadline) {
+        started.kill("SIGKILL");
+        const said = readFileSync(path("rest-server.log"), "utf8").slice(-1000);
+        throw new HoldfastError("rest-server/start", `rest-server does not answer on ${address}: ${said}`);
+      }
+      await systemClock.sleep(20);
+    }
+  };
+  const stop = async () => {
+    const stopping = child;
+    child = undefined;
+    if (stopping === undefined || stopping.exitCode !== null || stopping.signalCode !== null) return;
+    const ended = new Promise((resolve) => stopping.once("exit", resolve));
+    stopping.kill("SIGKILL"); // Its own shutdown waits for idle connections.
+    await ended;
+  };
+  await start();
+  return {
+    url: `rest:https://${address}/`,
+    data,
+    ca: authority.cert,
+    get pid() {
+      return child?.pid ?? 0;
+    },
+    stop,
+    start,
+  };
+}
+
+/** Whether an HTTP answer of any status comes back: without credentials it is 401. */
+function answers(port: number, ca: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = request({ host: "127.0.0.1", port, ca, method: "GET", path: "/", agent: false }, (response) => {
+      response.resume();
+      resolve(true);
+    });
+    probe.on("error", () => resolve(false));
+    probe.end();
+  });
+}

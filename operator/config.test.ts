@@ -1,0 +1,59 @@
+import { expect, test } from "vitest";
+import { readConfig } from "./config.ts";
+
+const least = { HOLDFAST_NAMESPACE: "holdfast", HOLDFAST_PUBLIC_URL: "https://backup.example.com" };
+
+test("namespace and public address are enough", () => {
+  const config = readConfig({ ...least, HOLDFAST_REPLICA: "replica-a" });
+  expect(config).toEqual({
+    namespace: "holdfast",
+    watchNamespaces: undefined,
+    listen: { host: "0.0.0.0", port: 8443 },
+    publicURL: new URL("https://backup.example.com"),
+    replica: "replica-a",
+    logLevel: "info",
+  });
+});
+
+test("everything can be set, lists with spaces and an IPv6 address too", () => {
+  const config = readConfig({
+    ...least,
+    HOLDFAST_WATCH_NAMESPACES: "a, b,a",
+    HOLDFAST_LISTEN: "[::1]:9000",
+    HOLDFAST_REPLICA: "one",
+    HOLDFAST_LOG_LEVEL: "debug",
+  });
+  expect(config.watchNamespaces).toEqual(["a", "b"]);
+  expect(config.listen).toEqual({ host: "::1", port: 9000 });
+  expect(config.logLevel).toBe("debug");
+});
+
+test("an empty variable is an unset one", () => {
+  expect(readConfig({ ...least, HOLDFAST_WATCH_NAMESPACES: "", HOLDFAST_LISTEN: "" }).listen.port).toBe(8443);
+});
+
+test("all mistakes are told at once, each with what to write", () => {
+  expect(() =>
+    readConfig({
+      HOLDFAST_PUBLIC_URL: "http://backup.example.com/path",
+      HOLDFAST_LISTEN: "8443",
+      HOLDFAST_WATCH_NAMESPACES: "good,Bad_One",
+      HOLDFAST_LOG_LEVEL: "loud",
+    }),
+  ).toThrowErrorMatchingInlineSnapshot(
+    `[HoldfastError: the operator cannot start: HOLDFAST_NAMESPACE is not set; it is the namespace the operator runs in; HOLDFAST_WATCH_NAMESPACES must be the name of a namespace (a-z, 0-9 and -); HOLDFAST_LISTEN must be host:port, for example 0.0.0.0:8443 or [::]:8443; HOLDFAST_PUBLIC_URL must be the https address at which agents reach the operator, without a path: https://holdfast.example.com:8443; HOLDFAST_LOG_LEVEL Invalid option: expected one of "debug"|"info"|"warn"|"error".]`,
+  );
+});
+
+test.each(["https://user:pass@a.example", "https://a.example/?x=1", "a.example", "wss://a.example"])(
+  "%s is no public address",
+  (url) => {
+    expect(() => readConfig({ ...least, HOLDFAST_PUBLIC_URL: url })).toThrow(/without a path/);
+  },
+);
+
+test.each(["0.0.0.0:0", "0.0.0.0:70000", "::1:80", ""])("%s is no address to listen on, or unset", (address) => {
+  const read = () => readConfig({ ...least, HOLDFAST_LISTEN: address });
+  if (address === "") expect(read().listen.port).toBe(8443);
+  else expect(read).toThrow(/HOLDFAST_LISTEN must be host:port/);
+});

@@ -1,0 +1,91 @@
+import { hostname } from "node:os";
+import { z } from "zod";
+import { HoldfastError } from "#base/errors.ts";
+
+/** What the operator is told by its environment. KUBECONFIG and the in-cluster files are read by kube/connection.ts. */
+export interface OperatorConfig {
+  /** The operator's own namespace: its installation Secret, its Leases and its Events about itself. */
+  readonly namespace: string;
+  /** The namespaces whose resources it serves; undefined: all of them. */
+  readonly watchNamespaces: readonly string[] | undefined;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The https:// origin at which agents reach it. Its host goes into the serving certificate. */
+  readonly publicURL: URL;
+  /** Unique among the replicas: the name of this one's Lease. */
+  readonly replica: string;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+}
+
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+const namespace = z.string().regex(NAMESPACE, "must be the name of a namespace (a-z, 0-9 and -)");
+
+const listen = z.string().transform((text, context) => {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match !== null && port >= 1 && port <= 65535) return { host: match[1] ?? match[2]!, port };
+  context.addIssue({ code: "custom", message: "must be host:port, for example 0.0.0.0:8443 or [::]:8443" });
+  return z.NEVER;
+});
+
+const publicURL = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const plain = url !== undefined && url.pathname === "/" && url.search === "" && url.hash === "";
+  if (plain && url.protocol === "https:" && url.username === "" && url.password === "") return url;
+  const message =
+    "must be the https address at which agents reach the operator, without a path: https://holdfast.example.com:8443";
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+});
+
+/** Every setting and every default. */
+const environment = z.object({
+  HOLDFAST_NAMESPACE: namespace,
+  HOLDFAST_WATCH_NAMESPACES: z
+    .string()
+    .default("")
+    .transform((text) =>
+      text
+        .split(",")
+        .map((part) => part.trim())
+        .filter((part) => part !== ""),
+    )
+    .pipe(z.array(namespace)),
+  HOLDFAST_LISTEN: z.string().default("0.0.0.0:8443").pipe(listen),
+  HOLDFAST_PUBLIC_URL: publicURL,
+  HOLDFAST_REPLICA: z
+    .string()
+    .default(() => hostname().toLowerCase())
+    .pipe(z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/, "must be at most 63 of a-z, 0-9, - and .")),
+  HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+});
+
+/** Reads the environment; throws one `operator/config` error that names everything that is wrong with it. */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): OperatorConfig {
+  // An empty variable is an unset one: that is what a chart writes for a value that was left out.
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
+  const result = environment.safeParse(given);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => {
+      const name = String(issue.path[0]);
+      return given[name] === undefined ? `${name} is not set; it ${cure(name)}` : `${name} ${issue.message}`;
+    });
+    throw new HoldfastError("operator/config", `the operator cannot start: ${[...new Set(problems)].join("; ")}.`);
+  }
+  const config = result.data;
+  const watched = config.HOLDFAST_WATCH_NAMESPACES;
+  return {
+    namespace: config.HOLDFAST_NAMESPACE,
+    watchNamespaces: watched.length === 0 ? undefined : [...new Set(watched)],
+    listen: config.HOLDFAST_LISTEN,
+    publicURL: config.HOLDFAST_PUBLIC_URL,
+    replica: config.HOLDFAST_REPLICA,
+    logLevel: config.HOLDFAST_LOG_LEVEL,
+  };
+}
+
+function cure(name: string): string {
+  return name === "HOLDFAST_NAMESPACE"
+    ? "is the namespace the operator runs in"
+    : "is the https address at which agents reach the operator, for example https://holdfast.example.com:8443";
+}

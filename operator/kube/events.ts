@@ -1,0 +1,144 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import type { Client } from "./client.ts";
+import { type Series, SeriesBook } from "./event-series.ts";
+import { isNotFound } from "./kube-error.ts";
+import type { Log } from "./log.ts";
+import type { KubeMetrics } from "./metrics.ts";
+import { microTime } from "./micro-time.ts";
+import { apiVersionOf, type Draft, type Event, Events, type Kind, type KubeObject } from "./resource.ts";
+import { TokenBucket } from "./token-bucket.ts";
+
+export interface EventNote {
+  readonly type: "Normal" | "Warning";
+  /** Why, for machines: CamelCase, the same for every occurrence. */
+  readonly reason: string;
+  /** What was done or tried: CamelCase. */
+  readonly action: string;
+  /** For people; the first 1024 characters are kept. Never holds a secret. */
+  readonly note: string;
+}
+
+/** Events waiting to be written; more are dropped and counted. */
+const WAITING = 256;
+const TICK_MS = 10_000;
+
+/**
+ * Tells people what happened to an object, as events.k8s.io/v1 Events (needs create and patch on events.k8s.io events).
+ * Best effort: never blocks, never throws, repeats are counted in a series, at most 5 writes a second. Nothing may
+ * depend on an Event having been written; what must be known is in a status.
+ */
+export class EventRecorder {
+  readonly #options: EventRecorderOptions;
+  readonly #book = new SeriesBook();
+  readonly #bucket: TokenBucket;
+  readonly #waiting: { key: string; series: Series; draft: Draft<Event> }[] = [];
+  #wake: () => void = () => {};
+
+  constructor(options: EventRecorderOptions) {
+    this.#options = options;
+    this.#bucket = new TokenBucket({ perSecond: 5, burst: 25, clock: options.clock });
+  }
+
+  record<T extends KubeObject>(kind: Kind<T>, object: T, note: EventNote): void {
+    const { clock, metrics } = this.#options;
+    const { uid } = object.metadata;
+    const key = [uid, note.type, note.reason, note.action].join("/");
+    const series = this.#book.observe(key, clock.now(), clock.monotonic());
+    if (series.count > 1) return;
+    if (this.#waiting.length >= WAITING) {
+      this.#book.forget(key);
+      metrics.eventsDropped.inc({ reason: "queue-full" });
+      return;
+    }
+    this.#waiting.push({ key, series, draft: this.#draft(kind, object, note) });
+    this.#wake();
+  }
+
+  /** Writes what is recorded, until the signal aborts; what still waits then is dropped. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    while (!signal.aborted) {
+      for (let next = this.#waiting.shift(); next !== undefined && !signal.aborted; next = this.#waiting.shift()) {
+        await this.#create(next, signal);
+      }
+      for (const [key, series] of this.#book.due(clock.monotonic())) await this.#count(key, series, signal);
+      if (this.#waiting.length === 0) await this.#pause(signal);
+    }
+  }
+
+  /** Until something is recorded, or the counts may be due. */
+  async #pause(signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    this.#wake = wake;
+    signal.addEventListener("abort", wake, { once: true });
+    await this.#options.clock.sleep(TICK_MS, woken.signal).catch(() => {});
+    signal.removeEventListener("abort", wake);
+    this.#wake = () => {};
+  }
+
+  async #create(waiting: { key: string; series: Series; draft: Draft<Event> }, signal: AbortSignal): Promise<void> {
+    await this.#write(signal, waiting.key, async () => {
+      const event = await this.#options.client.create(Events, waiting.draft, { signal, retry: false });
+      waiting.series.name = `${event.metadata.namespace}/${event.metadata.name}`;
+    });
+  }
+
+  async #count(key: string, series: Series, signal: AbortSignal): Promise<void> {
+    const [namespace, name] = (series.name ?? "").split("/") as [string, string];
+    const patch = { series: { count: series.count, lastObservedTime: microTime(series.lastObserved) } };
+    await this.#write(signal, key, () =>
+      this.#options.client.patch(Events, { namespace, name }, patch, { signal, retry: false }),
+    );
+  }
+
+  async #write(signal: AbortSignal, key: string, write: () => Promise<unknown>): Promise<void> {
+    const { clock, log, metrics } = this.#options;
+    try {
+      for (let wait = this.#bucket.take(); wait > 0; wait = this.#bucket.take()) await clock.sleep(wait, signal);
+      await write();
+    } catch (error) {
+      this.#book.forget(key); // the next occurrence begins again
+      if (signal.aborted || isNotFound(error)) return;
+      metrics.eventsDropped.inc({ reason: "refused" });
+      log.debug({ error: messageOf(error) }, "an Event was not written");
+    }
+  }
+
+  #draft<T extends KubeObject>(kind: Kind<T>, object: T, note: EventNote): Draft<Event> {
+    const { component, identity, clock } = this.#options;
+    const { namespace, name, uid, resourceVersion } = object.metadata;
+    const base = name.slice(0, 200).replace(/[^a-z0-9]+$/, "");
+    return {
+      // Events of cluster-scoped objects live in "default".
+      metadata: { namespace: namespace ?? "default", name: `${base}.${randomBytes(8).toString("hex")}` },
+      eventTime: microTime(clock.now()),
+      type: note.type,
+      reason: note.reason.slice(0, 128),
+      action: note.action.slice(0, 128),
+      note: note.note.slice(0, 1024),
+      regarding: {
+        apiVersion: apiVersionOf(kind),
+        kind: kind.kind,
+        ...(namespace === undefined ? {} : { namespace }),
+        name,
+        uid,
+        resourceVersion,
+      },
+      reportingController: component,
+      reportingInstance: identity.slice(0, 128),
+    };
+  }
+}
+
+export interface EventRecorderOptions {
+  readonly client: Client;
+  /** A qualified name: holdfast.dev/operator. */
+  readonly component: string;
+  readonly identity: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: KubeMetrics;
+}

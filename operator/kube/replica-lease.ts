@@ -1,0 +1,127 @@
+import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import type { CallOptions, Client } from "./client.ts";
+import type { Informer } from "./informer.ts";
+import { isConflict, isNotFound } from "./kube-error.ts";
+import { LeaseView } from "./lease-view.ts";
+import type { Log } from "./log.ts";
+import { microTime } from "./micro-time.ts";
+import { type Lease, Leases, type OwnerReference } from "./resource.ts";
+
+/** Three renewals may fail before a replica counts as gone. A host is as alive as the Lease of the replica it talks to. */
+export const REPLICA_LEASE_TIMING = { leaseMs: 30_000, renewMs: 10_000 };
+
+/** Marks the Leases that are replicas', among the others of the namespace; give it as labelSelector to their informer. */
+export const REPLICA_LABEL = "holdfast.dev/replica-lease";
+
+/** The Lease one replica renews while it serves agents, named by its identity. */
+export class ReplicaLease {
+  readonly #options: ReplicaLeaseOptions;
+  readonly #timing: typeof REPLICA_LEASE_TIMING;
+  #lease: Lease | undefined;
+  /** Of the Lease this process last wrote. */
+  #uid: string | undefined;
+
+  constructor(options: ReplicaLeaseOptions) {
+    this.#options = options;
+    this.#timing = options.timing ?? REPLICA_LEASE_TIMING;
+  }
+
+  /** Renews until the signal aborts, then deletes the Lease: everybody sees at once that this replica is gone. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, log, client, namespace, identity: name } = this.#options;
+    const { renewMs } = this.#timing;
+    while (!signal.aborted) {
+      const started = clock.monotonic();
+      let pauseMs = renewMs;
+      try {
+        this.#lease = await this.#renew({ signal, timeoutMs: renewMs, retry: false });
+        this.#uid = this.#lease.metadata.uid;
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#lease = undefined;
+        pauseMs = renewMs / 5;
+        log.warn({ error: messageOf(error) }, "the replica's lease was not renewed; trying again");
+      }
+      await clock.sleep(Math.max(0, started + pauseMs - clock.monotonic()), signal).catch(() => {});
+    }
+    if (this.#uid === undefined) return;
+    try {
+      const call = { uid: this.#uid, timeoutMs: renewMs / 5, retry: false };
+      await client.delete(Leases, { namespace, name }, call);
+    } catch (error) {
+      if (isNotFound(error) || isConflict(error)) return;
+      log.warn({ error: messageOf(error) }, "the replica's lease was not deleted; it runs out by itself");
+    }
+  }
+
+  async #renew(call: CallOptions): Promise<Lease> {
+    const { client, clock, namespace, identity: name, owner } = this.#options;
+    const renewTime = microTime(clock.now());
+    const lease =
+      this.#lease ??
+      (await client.get(Leases, { namespace, name }, call).catch((error: unknown) => {
+        if (isNotFound(error)) return undefined;
+        throw error;
+      }));
+    if (lease !== undefined) return client.update(Leases, { ...lease, spec: { ...lease.spec, renewTime } }, call);
+    const leaseDurationSeconds = Math.ceil(this.#timing.leaseMs / 1000);
+    const spec = { holderIdentity: name, leaseDurationSeconds, acquireTime: renewTime, renewTime };
+    const ownerReferences = owner === undefined ? [] : [owner];
+    const metadata = { namespace, name, labels: { [REPLICA_LABEL]: "true" }, ownerReferences };
+    return client.create(Leases, { metadata, spec }, call);
+  }
+}
+
+export interface ReplicaLeaseOptions {
+  readonly client: Client;
+  readonly namespace: string;
+  /** A DNS subdomain, unique over restarts: agents' epochs and Host.status.session.replica name it. */
+  readonly identity: string;
+  /** The replica's Pod: the garbage collector takes the Lease of one that was killed. */
+  readonly owner?: OwnerReference;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly timing?: typeof REPLICA_LEASE_TIMING;
+}
+
+/**
+ * live: renewed in time, as far as this process could see. expired: not renewed, though this process would have seen it.
+ * gone: there is no such Lease. unknown: the Leases are not listed yet; suppose nothing.
+ */
+export type ReplicaState = "live" | "expired" | "gone" | "unknown";
+
+/**
+ * What a replica sees of all replicas' Leases. A Lease's age ends at the last moment anything was heard of any Lease, and
+ * begins no earlier than the present watch: every replica renews one itself, so that it hears at least of that one every
+ * 10 s while its watch works. An API server that is away, or a watch that hangs, therefore expires nobody.
+ */
+export class ReplicaLeases {
+  readonly #informer: Informer<Lease>;
+  readonly #views = new Map<string, LeaseView>();
+  #heardAt = Number.NEGATIVE_INFINITY;
+
+  /** `informer`: of Leases, in the operator's own namespace, with the labelSelector REPLICA_LABEL. */
+  constructor(options: { readonly informer: Informer<Lease>; readonly clock: Clock }) {
+    this.#informer = options.informer;
+    this.#informer.onChange(({ type, object }) => {
+      const { name } = object.metadata;
+      this.#heardAt = options.clock.monotonic();
+      if (type === "deleted") {
+        this.#views.delete(name);
+        return;
+      }
+      const view = this.#views.get(name) ?? new LeaseView();
+      this.#views.set(name, view);
+      view.see(object, this.#heardAt);
+    });
+  }
+
+  state(identity: string): ReplicaState {
+    const { hasSynced, healthySince } = this.#informer;
+    if (!hasSynced) return "unknown";
+    const view = this.#views.get(identity);
+    if (view === undefined) return "gone";
+    return view.aliveAt(this.#heardAt, healthySince ?? this.#heardAt) ? "live" : "expired";
+  }
+}
