@@ -71,27 +71,3 @@ export interface Core {
   onRecord(listener: () => void): void;
   onProgress(listener: (report: ProgressReport) => void): void;
 }
-
-/**
- * Where an enrolment is kept, sealed, before there is a Core: opened by `enroll` (agent/state/enrolment.ts:
- * `openEnrolment(stateDir): EnrolmentState`). Every method is durable when it returns.
- */
-export interface EnrolmentState {
-  identity(): Identity | undefined;
-  /**
-   * The enrolment that was begun and not yet answered. Its credential secret is made and stored before the request, so
-   * that the same request can be sent again after a lost answer.
-   */
-  pending(): PendingEnrolment | undefined;
-  begin(pending: PendingEnrolment): void;
-  /** Stores the identity and forgets the pending enrolment in one step. */
-  complete(identity: Identity): void;
-  close(): void;
-}
-
-export interface PendingEnrolment {
-  /** Id of the token (not its secret): another token begins another enrolment. */
-  tokenID: string;
-  /** 256 random bits in base64url; the last part of the credential. */
-  secret: string;
-}

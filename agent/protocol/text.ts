@@ -32,3 +32,14 @@ export function tail(text: string, limit: number): string {
   while (start < bytes.length && (bytes[start]! & 0xc0) === 0x80) start++;
   return bytes.subarray(start).toString("utf8");
 }
+
+/** RFC 6455 5.5: a control frame's payload has at most 125 bytes, two of them the close code. */
+const MAX_CLOSE_REASON_BYTES = 123;
+
+/** The beginning of `text` that fits the reason of a WebSocket close frame. */
+export function closeReason(text: string): string {
+  const bytes = Buffer.from(text, "utf8");
+  let end = Math.min(bytes.length, MAX_CLOSE_REASON_BYTES);
+  while (end < bytes.length && end > 0 && (bytes[end]! & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end).toString("utf8");
+}

@@ -26,6 +26,7 @@ export class ControlPlane {
   readonly #clock: Clock;
   readonly #died: (server: ServerName) => void;
   readonly #children = new Map<ServerName, ChildProcess>();
+  #closed = false;
   #port = 0;
   #admin: KeyPair = { cert: "", key: "" };
   #authority = "";
@@ -91,9 +92,19 @@ export class ControlPlane {
     cancel();
   }
 
-  /** From now on no server's end is news. */
-  forget(): void {
+  /** Kills the servers, starts no more, and resolves when they have ended. */
+  async kill(): Promise<void> {
+    this.#closed = true;
+    const children = [...this.#children.values()];
     this.#children.clear();
+    const ends = children.filter(({ exitCode, signalCode }) => exitCode === null && signalCode === null);
+    await Promise.all(
+      ends.map((child) => {
+        const ended = once(child, "exit");
+        child.kill("SIGKILL");
+        return ended;
+      }),
+    );
   }
 
   async #writeFiles(): Promise<KeyPair> {
@@ -125,6 +136,7 @@ export class ControlPlane {
   }
 
   #spawn(name: ServerName): void {
+    if (this.#closed) throw new HoldfastError("cluster/stopped", "the control plane is being taken down");
     const log = openSync(this.#layout.log(name), "a", 0o600);
     const child = spawn(this.#programs[name], serverArguments(name, this.#layout, this.#port), {
       cwd: this.#layout.directory,

@@ -58,8 +58,8 @@ async function start(order: Order & { type: "start" }): Promise<string> {
 /** Removes all of the control plane, then ends this process: an owner that sees it end knows that nothing is left. */
 function end(code: number): Promise<never> {
   ending ??= (async () => {
-    plane?.forget();
     try {
+      await plane?.kill();
       if (directory !== undefined) await remove(directory, systemClock);
     } finally {
       process.exit(code);

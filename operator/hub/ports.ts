@@ -55,7 +55,11 @@ export interface Authenticator {
 export interface OpenRequest {
   host: HostIdentity;
   hello: Hello;
-  /** Milliseconds since 1970 at which the hello arrived. */
+  /**
+   * Milliseconds since 1970 at which the hello arrived. One that waited for the API server while a later hello of the same
+   * agent was accepted elsewhere (status.session.connectedTime >= receivedAt) is refused as `superseded`: accepting it
+   * would issue a nonce that the agent never receives, and its next hello would look like a clone's.
+   */
   receivedAt: number;
   /** The whole facts to write in the same apply (ClockInSync, ConfigApplied, ...). */
   facts: SessionFacts;
@@ -72,9 +76,10 @@ export interface OpenedSession {
 /**
  * Why a hello is not accepted. `host_unknown`: the Host is gone, revoked or another one by UID. `identity_conflict`: two
  * machines show one identity; the store has said so on the Host. Both carry what the administrator should do.
+ * `superseded`: a later hello of this agent was accepted meanwhile.
  */
 export interface OpenRefusal {
-  code: "host_unknown" | "identity_conflict";
+  code: "host_unknown" | "identity_conflict" | "superseded";
   message: string;
 }
 
@@ -135,7 +140,8 @@ export interface DesiredSource {
 
 /** `superseded`: there is nothing left to write it to (policy gone, history limit, a later state stands): counted, done. */
 export type WriteResult =
-  | { result: "written" | "superseded" }
+  | { result: "written" }
+  | { result: "superseded" }
   /** The subject belongs to another host, or to none that this one may speak of. */
   | { result: "forbidden"; message: string }
   /** Kubernetes refuses it for good (422, quota), also as a minimal result. */

@@ -8,7 +8,7 @@ import {
   SILENCE_MS,
 } from "#protocol/limits.ts";
 import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts";
-import type { HostIdentity, OpenedSession, SeenHost } from "./ports.ts";
+import type { HostIdentity, OpenedSession, OpenRefusal, SeenHost } from "./ports.ts";
 import { onBuffered, onConfigApplied, onConfigRefused, onDesired, pull } from "./session-desired.ts";
 import { onReported, onWallTime } from "./session-facts.ts";
 import { onRecord, onWritten } from "./session-records.ts";
@@ -72,9 +72,7 @@ export function step(state: SessionState, event: SessionEvent, now: Moment): Ste
     case "opened":
       return onOpened(state, event.session, now);
     case "open_refused":
-      return close(state, Close.revoked, event.refusal.message, [
-        errorEffect(event.refusal.code, event.refusal.message),
-      ]);
+      return onOpenRefused(state, event.refusal);
     case "refresh":
       return pull(state);
     case "desired":
@@ -205,6 +203,11 @@ function onOpened(state: SessionState, { epoch, nonce, clusterID }: OpenedSessio
     },
   };
   return [next, [ack, ...effects]];
+}
+
+function onOpenRefused(state: SessionState, { code, message }: OpenRefusal): Step {
+  if (code === "superseded") return close(state, Close.superseded, message);
+  return close(state, Close.revoked, message, [errorEffect(code, message)]);
 }
 
 function onTick(state: SessionState, now: Moment): Step {

@@ -11,6 +11,8 @@ import { Tickets } from "./ticket.ts";
 export interface Installation {
   /** Stands in every snapshot's tags: never changes. */
   readonly clusterID: string;
+  /** When the Secret was created in this cluster, ms since 1970: adoption tickets from before belong to an earlier one. */
+  readonly createdAt: number;
   readonly authority: KeyPair;
   /** `sha256/<base64>` of the authority's public key: what a new agent is given to know us by. */
   readonly pin: string;
@@ -55,7 +57,7 @@ async function generate(now: number): Promise<z.infer<typeof content>> {
     clusterID,
     "ca.crt": authority.cert,
     "ca.key": authority.key,
-    "signing.key": privateKey.export({ type: "pkcs8", format: "pem" }),
+    "signing.key": String(privateKey.export({ type: "pkcs8", format: "pem" })),
   };
 }
 
@@ -74,5 +76,11 @@ function parse(secret: Secret, namespace: string): Installation {
     );
   }
   const { clusterID, "ca.crt": cert, "ca.key": key, "signing.key": signingKey } = result.data;
-  return { clusterID, authority: { cert, key }, pin: spkiPin(cert), tickets: new Tickets(signingKey) };
+  return {
+    clusterID,
+    createdAt: Date.parse(secret.metadata.creationTimestamp ?? ""),
+    authority: { cert, key },
+    pin: spkiPin(cert),
+    tickets: new Tickets(signingKey),
+  };
 }

@@ -9,6 +9,8 @@ export interface Adoption {
   readonly host: string;
   /** SHA-256 of the secret part of the agent's credential, hexadecimal. */
   readonly credentialHash: string;
+  /** Ms since 1970. */
+  readonly issuedAt: number;
 }
 
 const adoption = z.object({
@@ -16,6 +18,7 @@ const adoption = z.object({
   namespace: field.namespace,
   host: field.name,
   credentialHash: field.digest,
+  issuedAt: z.int().min(0),
 });
 
 /** The type is signed too, so that nothing else this key may ever sign can pass for a ticket. */

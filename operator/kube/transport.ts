@@ -26,7 +26,7 @@ export interface HttpRequest {
 /** A page of 500 custom resources is some MiB; more than this is a mistake or an attack. */
 const LARGEST_ANSWER = 64 * 2 ** 20;
 const LARGEST_ERROR = 64 * 2 ** 10;
-/** Requests in flight besides watches. undici opens a connection for each; a burst must not open thousands. */
+/** Requests in flight besides watches. undici opens a connection for each (twice as many at worst); a burst must not open thousands. */
 const IN_FLIGHT = 64;
 
 /**

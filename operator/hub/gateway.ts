@@ -1,0 +1,191 @@
+import type { IncomingMessage } from "node:http";
+import type { Server } from "node:https";
+import type { Duplex } from "node:stream";
+import { setImmediate } from "node:timers/promises";
+import type { Registry } from "prom-client";
+import { WebSocketServer } from "ws";
+import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import { between, type Random } from "#base/random.ts";
+import { TICKET_HEADER } from "#protocol/enroll.ts";
+import { HEADERS_TIMEOUT_MS, MAX_FRAME_BYTES } from "#protocol/limits.ts";
+import type { Log } from "../kube/log.ts";
+import { TokenBucket } from "../kube/token-bucket.ts";
+import { AgentSocket } from "./agent-socket.ts";
+import { hubMetrics } from "./hub-metrics.ts";
+import type { AuthenticationRefusal, HostIdentity, HostKey, Hub, HubPorts } from "./ports.ts";
+import { refuseUpgrade } from "./refuse-upgrade.ts";
+import { GOAWAY_GRACE_MS } from "./session.ts";
+import { Sessions } from "./sessions.ts";
+
+/** Path of the agent endpoint. */
+const AGENT_PATH = "/v1/agent";
+/** What one replica accepts: a fleet that comes back all at once is spread over minutes instead of failing together. */
+const ADMISSION = { perSecond: 25, burst: 50 };
+const RETRY_AFTER_SECONDS = { from: 5, to: 60 };
+/** Agents of a replica that stops come back over this long. */
+const DRAIN_SPREAD_MS = 30_000;
+const REFRESH_SPREAD_MS = 5_000;
+const AUTHENTICATION_TIMEOUT_MS = 15_000;
+/** Connections are asked to leave at this age, so that new replicas get their share. */
+const LIFETIME_MS = { from: 6.4 * 3_600_000, to: 9.6 * 3_600_000 };
+const TICK_MS = 1_000;
+/** Thousands of closes in one turn would stall the event loop (measured: 9,000 take 0.7 s). */
+const SLICE = 100;
+
+export interface GatewayOptions {
+  ports: HubPorts;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  registry: Registry;
+  admission?: { perSecond: number; burst: number };
+}
+
+/** The agents' side of one replica: accepts, authenticates and admits their WebSockets, and holds their sessions. */
+export class Gateway implements Hub {
+  readonly #options: GatewayOptions;
+  // perMessageDeflate: measured 228 KB a connection with it, 7 KB without.
+  readonly #upgrader = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: MAX_FRAME_BYTES,
+    perMessageDeflate: false,
+  });
+  readonly #metrics: ReturnType<typeof hubMetrics>;
+  readonly #admission: TokenBucket;
+  readonly #sessions: Sessions;
+  readonly #stopped = new AbortController();
+  #draining = false;
+  #cancelTick: () => void;
+
+  constructor(options: GatewayOptions) {
+    this.#options = options;
+    this.#sessions = new Sessions({ ...options, store: options.ports.store, signal: this.#stopped.signal });
+    this.#metrics = hubMetrics(options.registry, () => this.#sessions.connected().length);
+    this.#admission = new TokenBucket({ ...(options.admission ?? ADMISSION), clock: options.clock });
+    const tick = () => {
+      for (const socket of this.#sessions.sockets()) socket.tick();
+      this.#cancelTick = options.clock.after(TICK_MS, tick);
+    };
+    this.#cancelTick = options.clock.after(TICK_MS, tick);
+  }
+
+  /** Takes the upgrade requests of `server`, which stays its owner's; any other path is answered 404. */
+  attach(server: Server): void {
+    server.headersTimeout = HEADERS_TIMEOUT_MS;
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Nobody else listens while the request is being authenticated; an unheard error would end the process.
+      socket.on("error", () => socket.destroy());
+      void this.#upgrade(request, socket, head).catch((error: unknown) => {
+        this.#options.log.error({ error: messageOf(error) }, "agent upgrade failed");
+        socket.destroy();
+      });
+    });
+  }
+
+  /** Says goaway to every agent and waits until all have left or the grace is over. Accepts none from now on. */
+  async drain(): Promise<void> {
+    this.#draining = true;
+    let count = 0;
+    for (const socket of this.#sessions.sockets()) {
+      socket.step({ type: "drain", retryAfterMs: Math.floor(between(this.#options.random, 0, DRAIN_SPREAD_MS)) });
+      if (++count % SLICE === 0) await setImmediate();
+    }
+    const deadline = this.#options.clock.monotonic() + GOAWAY_GRACE_MS + 2 * TICK_MS;
+    await this.#sessions.empty(deadline - this.#options.clock.monotonic());
+    this.#cancelTick();
+    this.#stopped.abort(new Error("gateway drained"));
+    for (const socket of this.#sessions.sockets()) {
+      socket.terminate();
+      if (++count % SLICE === 0) await setImmediate();
+    }
+  }
+
+  refresh(host: HostKey): void {
+    this.#sessions.accepted(host)?.step({ type: "refresh" });
+  }
+
+  refreshAll(): void {
+    const { clock, random } = this.#options;
+    for (const key of this.connected()) clock.after(between(random, 0, REFRESH_SPREAD_MS), () => this.refresh(key));
+  }
+
+  observe(host: HostKey, seen: Parameters<Hub["observe"]>[1]): void {
+    for (const socket of this.#sessions.of(host)) socket.step({ type: "observed", seen });
+  }
+
+  session(host: HostKey): ReturnType<Hub["session"]> {
+    const state = this.#sessions.accepted(host)?.state;
+    return state && { host: state.host, epoch: state.epoch, applied: state.facts.applied };
+  }
+
+  connected(): HostKey[] {
+    return this.#sessions.connected();
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const refuse = (refusal: Omit<AuthenticationRefusal, "status"> & { status: number }, retryAfter?: number) => {
+      this.#metrics.refused.inc({ code: refusal.code });
+      refuseUpgrade(socket, refusal, retryAfter);
+    };
+    if (request.url?.split("?")[0] !== AGENT_PATH) {
+      refuse({ status: 404, code: "not_found", message: `WebSockets are at ${AGENT_PATH} only` });
+      return;
+    }
+    const { from, to } = RETRY_AFTER_SECONDS;
+    if (this.#draining || this.#admission.take() > 0) {
+      const message = "this operator replica takes no more connections just now";
+      refuse({ status: 503, code: "busy", message }, Math.ceil(between(this.#options.random, from, to)));
+      return;
+    }
+    const answer = await this.#authenticate(request, socket);
+    if (socket.destroyed) return;
+    if ("refused" in answer) {
+      const retryAfter = answer.refused.status === 503 ? Math.ceil(between(this.#options.random, from, to)) : undefined;
+      refuse(answer.refused, retryAfter);
+      return;
+    }
+    this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => {
+      const socket = new AgentSocket(webSocket, {
+        ...this.#options,
+        host: answer.host,
+        lifetimeMs: between(this.#options.random, LIFETIME_MS.from, LIFETIME_MS.to),
+        metrics: this.#metrics,
+        onOpened: (opened) => {
+          this.#metrics.opened.inc();
+          this.#sessions.opened(opened);
+        },
+        onLeft: (left, facts) => this.#sessions.left(left, facts),
+        onClosed: (closed) => this.#sessions.remove(closed),
+      });
+      this.#sessions.add(socket);
+    });
+  }
+
+  async #authenticate(
+    request: IncomingMessage,
+    socket: Duplex,
+  ): Promise<{ host: HostIdentity } | { refused: AuthenticationRefusal }> {
+    const ticket = request.headers[TICKET_HEADER];
+    const given = new AbortController();
+    const cancel = this.#options.clock.after(AUTHENTICATION_TIMEOUT_MS, () => given.abort(new Error("timed out")));
+    socket.once("close", () => given.abort(new Error("connection closed")));
+    try {
+      return await this.#options.ports.authenticator.authenticate(
+        {
+          authorization: request.headers.authorization,
+          ticket: typeof ticket === "string" ? ticket : undefined,
+          remoteAddress: request.socket.remoteAddress ?? "",
+        },
+        given.signal,
+      );
+    } catch (error) {
+      if (!given.signal.aborted) this.#options.log.error({ error: messageOf(error) }, "authentication failed");
+      const message = "the operator cannot check credentials just now; try again";
+      return { refused: { status: 503, code: "unavailable", message } };
+    } finally {
+      cancel();
+    }
+  }
+}

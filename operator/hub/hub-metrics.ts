@@ -1,0 +1,31 @@
+import { Counter, Gauge, type Registry } from "prom-client";
+
+export type HubMetrics = ReturnType<typeof hubMetrics>;
+
+/** Registers what the hub measures; once per registry. No label names a host: that would be a series for each of them. */
+export function hubMetrics(registry: Registry, connected: () => number) {
+  const registers = [registry];
+  new Gauge({
+    name: "holdfast_sessions",
+    help: "Agents with an accepted session on this replica.",
+    registers,
+    collect() {
+      this.set(connected());
+    },
+  });
+  return {
+    frames: new Counter({
+      name: "holdfast_agent_frames_total",
+      help: "Frames from agents by type; malformed and unsupported ones under these names.",
+      labelNames: ["type"] as const,
+      registers,
+    }),
+    opened: new Counter({ name: "holdfast_sessions_opened_total", help: "Sessions accepted.", registers }),
+    refused: new Counter({
+      name: "holdfast_agent_upgrades_refused_total",
+      help: "Upgrade requests answered without a WebSocket, by error code.",
+      labelNames: ["code"] as const,
+      registers,
+    }),
+  };
+}

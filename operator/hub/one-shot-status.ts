@@ -1,0 +1,116 @@
+import { MAX_LOG_TAIL_BYTES, MAX_MESSAGE_LENGTH } from "#protocol/limits.ts";
+import { isTerminal } from "#protocol/outcome.ts";
+import type { Progress, Record, RestoreRecord, RunRecord } from "#protocol/record.ts";
+import { line, tail } from "#protocol/text.ts";
+import type { BackupRun, Restore } from "../controllers/kinds.ts";
+import { oneShotConditions } from "../controllers/one-shot/conditions.ts";
+import { conditions } from "../kube/conditions.ts";
+import { instant } from "./session-status.ts";
+
+/**
+ * Pure: the status of a one-shot resource as the agent's record says it, whole, harmless to look at and small: with
+ * spec and metadata a BackupRun stays under 4 KB. `now` is wall time in ms.
+ */
+export type RunStatus = NonNullable<BackupRun["status"]>;
+export type RestoreStatus = NonNullable<Restore["status"]>;
+
+/** Of a status in JSON; what metadata and spec take comes on top. */
+const MAX_STATUS_BYTES = 3_300;
+const MAX_SHOWN_PATHS = 16;
+const MAX_SHOWN_LENGTH = 256;
+
+export function runStatus(run: BackupRun, record: RunRecord, now: number): RunStatus {
+  const { effective, snapshots, unreadFiles } = record;
+  return fitted({
+    ...outcome(run, record, now),
+    ...(effective === undefined
+      ? {}
+      : {
+          effective: {
+            configID: effective.configID,
+            repository: effective.repository,
+            paths: effective.paths.slice(0, MAX_SHOWN_PATHS).map((path) => line(path, MAX_SHOWN_LENGTH)),
+          },
+        }),
+    ...(snapshots.length === 0 ? {} : { snapshots: unique(snapshots) }),
+    ...(unreadFiles === undefined
+      ? {}
+      : { unreadFiles: { ...unreadFiles, first: unreadFiles.first.map((path) => line(path, MAX_SHOWN_LENGTH)) } }),
+  });
+}
+
+export function restoreStatus(restore: Restore, record: RestoreRecord, now: number): RestoreStatus {
+  const { snapshotID, restored } = record;
+  return fitted({
+    ...outcome(restore, record, now),
+    ...(snapshotID === undefined ? {} : { snapshotID }),
+    ...(restored === undefined ? {} : { restored }),
+  });
+}
+
+/** What remains when Kubernetes refuses the whole: how it ended. */
+export function leastStatus(object: BackupRun | Restore, record: RunRecord | RestoreRecord, now: number) {
+  const { logTail: _, progress: __, ...least } = record;
+  return outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now);
+}
+
+type Outcome = Pick<
+  RunRecord,
+  "phase" | "reason" | "message" | "attempt" | "startTime" | "completionTime" | "exitCode" | "logTail" | "progress"
+>;
+
+function outcome(object: BackupRun | Restore, record: Outcome, now: number) {
+  const { phase, reason, startTime, completionTime, exitCode, logTail } = record;
+  const message = line(record.message, MAX_MESSAGE_LENGTH);
+  const { generation } = object.metadata;
+  const progress = isTerminal(phase) ? undefined : record.progress;
+  return {
+    phase,
+    reason,
+    message,
+    attempts: record.attempt,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(startTime === undefined ? {} : { startTime: instant(Date.parse(startTime)) }),
+    ...(completionTime === undefined ? {} : { completionTime: instant(Date.parse(completionTime)) }),
+    ...(exitCode === undefined ? {} : { exitCode }),
+    ...(logTail === undefined ? {} : { logTail: tail(logTail, MAX_LOG_TAIL_BYTES) }),
+    ...(progress === undefined ? {} : { progress: shown(progress) }),
+    conditions: conditions(object.status?.conditions, oneShotConditions({ phase, reason, message }, generation), now),
+  };
+}
+
+/** The CRD takes whole numbers. */
+export function shown(progress: Progress): NonNullable<RunStatus["progress"]> {
+  const { percent, currentFile, ...counts } = progress;
+  return {
+    ...counts,
+    ...(percent === undefined ? {} : { percent: Math.floor(percent) }),
+    ...(currentFile === undefined ? {} : { currentFile: line(currentFile, MAX_SHOWN_LENGTH) }),
+  };
+}
+
+/** The status list is a map by id, and two sources may in theory make one snapshot. */
+function unique(snapshots: RunRecord["snapshots"]): RunRecord["snapshots"] {
+  return [...new Map(snapshots.map((snapshot) => [snapshot.id, snapshot])).values()];
+}
+
+type Shrinkable = Pick<RunStatus, "logTail" | "unreadFiles" | "effective" | "message">;
+
+/** Takes away what is least missed, until it fits: it all stands in the agent's log as well. */
+function fitted<T extends Shrinkable>(status: T): T {
+  const steps: ((status: T) => T)[] = [
+    (s) => (s.unreadFiles?.first === undefined ? s : { ...s, unreadFiles: { ...s.unreadFiles, first: s.unreadFiles.first.slice(0, 3) } }),
+    (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 2) }),
+    (s) => (s.effective?.paths === undefined ? s : { ...s, effective: { ...s.effective, paths: s.effective.paths.slice(0, 4) } }),
+    (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 8) }),
+  ];
+  let small = status;
+  for (const step of steps) {
+    if (Buffer.byteLength(JSON.stringify(small)) <= MAX_STATUS_BYTES) break;
+    small = step(small);
+  }
+  return small;
+}
+
+/** Kinds of records that speak of a one-shot resource. */
+export type OneShotRecord = Exclude<Record, { kind: "task" }>;

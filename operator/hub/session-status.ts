@@ -1,0 +1,132 @@
+import type { Hello } from "#protocol/frames.ts";
+import type { Host } from "../controllers/kinds.ts";
+import { type ConditionDraft, conditions, findCondition, isTrue } from "../kube/conditions.ts";
+import { rotateNonces } from "./nonce.ts";
+import type { SessionFacts } from "./ports.ts";
+
+/**
+ * Pure: what holdfast-session's part of Host.status should be, always the whole of it. `now` is wall time in ms; times in a
+ * status are whole seconds, as everywhere in Kubernetes.
+ */
+type Status = NonNullable<Host["status"]>;
+
+/** A session is accepted. `nonce`: what the next hello has to show. `desired`: id of the configuration meant for the host. */
+export function statusAtOpen(
+  host: Host,
+  session: { epoch: number; replica: string; nonce: string; hello: Hello; facts: SessionFacts; desired?: string | undefined },
+  now: number,
+): Status {
+  const { epoch, replica, nonce, hello, facts, desired } = session;
+  const { capabilities, ...agent } = hello.agent;
+  return {
+    agent: { ...agent, protocol: hello.protocol, capabilities: [...capabilities] },
+    session: { epoch, replica, bootID: hello.bootID, connectedTime: instant(now), ...rotateNonces(hello.nonce, nonce) },
+    lastSeenTime: instant(now),
+    ...applied(facts),
+    conditions: conditions(host.status?.conditions, [connected(facts), ...ofFacts(host, facts, desired)], now),
+  };
+}
+
+/** The facts of the session that stands have changed. */
+export function statusAtReport(host: Host, facts: SessionFacts, desired: string | undefined, now: number): Status {
+  const { agent, session = {}, lastSeenTime } = host.status ?? {};
+  const ended = facts.disconnected === undefined ? undefined : instant(facts.disconnected.since);
+  const seen = ended ?? lastSeenTime;
+  return {
+    ...(agent === undefined ? {} : { agent }),
+    session: ended === undefined ? session : { ...session, disconnectedTime: ended },
+    ...(seen === undefined ? {} : { lastSeenTime: seen }),
+    ...applied(facts),
+    conditions: conditions(host.status?.conditions, [connected(facts), ...ofFacts(host, facts, desired)], now),
+  };
+}
+
+/** A second machine shows this Host's identity. All else stays as it is: the session that stands is not the stranger's. */
+export function statusAtConflict(host: Host, message: string, now: number): Status {
+  const { agent, session, lastSeenTime, config } = host.status ?? {};
+  const conflict: ConditionDraft = { type: CONFLICT, status: "True", reason: "SecondMachine", message };
+  return {
+    ...(agent === undefined ? {} : { agent }),
+    ...(session === undefined ? {} : { session }),
+    ...(lastSeenTime === undefined ? {} : { lastSeenTime }),
+    ...(config?.applied === undefined ? {} : { config: { applied: config.applied } }),
+    conditions: conditions(host.status?.conditions, [...kept(host, [CONFLICT]), conflict], now),
+  };
+}
+
+/**
+ * Another machine has enrolled as this Host: the epoch rises, which ends the old one's session wherever it is, and
+ * nonces, agent and conflict are forgotten.
+ */
+export function statusAtTakeover(host: Host, replica: string, now: number): Status {
+  const message = "the Host was enrolled again; waiting for its new agent to connect";
+  const draft: ConditionDraft = { type: "Connected", status: "False", reason: "Reenrolled", message };
+  return {
+    session: { epoch: (host.status?.session?.epoch ?? 0) + 1, replica, disconnectedTime: instant(now) },
+    lastSeenTime: instant(now),
+    conditions: conditions(host.status?.conditions, [draft], now),
+  };
+}
+
+export const CONFLICT = "IdentityConflict";
+const OURS = ["Connected", "ConfigApplied", "ClockInSync", CONFLICT, "ResultsRejected"];
+
+function connected({ disconnected }: SessionFacts): ConditionDraft {
+  if (disconnected === undefined) {
+    return { type: "Connected", status: "True", reason: "Connected", message: "the agent holds a session" };
+  }
+  const message =
+    `the agent has been away since ${instant(disconnected.since)}: ${disconnected.reason}. ` +
+    "Its schedules go on; look at the agent's log on the host if it does not come back";
+  return { type: "Connected", status: "False", reason: "Disconnected", message: message.slice(0, 1024) };
+}
+
+function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): ConditionDraft[] {
+  const drafts = [configApplied(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
+  // A conflict ends by enrolling again only: the machine that is here may be the wrong one.
+  if (isTrue(host.status?.conditions, CONFLICT)) drafts.push(...kept(host, OURS.filter((type) => type !== CONFLICT)));
+  if (facts.rejected !== undefined) {
+    const { count, code, message } = facts.rejected;
+    const text = `Kubernetes refused ${count} of its results, the last one with ${code}: ${message}. The agent keeps them: holdfast-agent dump-state`;
+    drafts.push({ type: "ResultsRejected", status: "True", reason: "Refused", message: text });
+  }
+  return drafts;
+}
+
+function configApplied({ applied, refused }: SessionFacts, desired: string | undefined): ConditionDraft {
+  const type = "ConfigApplied";
+  if (refused !== undefined) return { type, status: "False", reason: refused.reason, message: refused.message };
+  if (applied === undefined || (desired !== undefined && applied !== desired)) {
+    const message = "the newest configuration is not on the agent's disk yet";
+    return { type, status: "False", reason: "Pending", message };
+  }
+  return { type, status: "True", reason: "Applied", message: "the agent has its configuration on disk" };
+}
+
+function clockInSync({ clock }: SessionFacts): ConditionDraft {
+  const type = "ClockInSync";
+  if (clock.state === "in-sync") {
+    return { type, status: "True", reason: "InSync", message: "within 30 s of the operator's clock" };
+  }
+  const seconds = Math.round(Math.abs(clock.skewMs) / 1000);
+  const message = `the host's clock is ${seconds} s ${clock.skewMs > 0 ? "ahead" : "behind"}; set up time synchronisation there`;
+  return { type, status: clock.state === "off" ? "False" : "True", reason: "Skewed", message };
+}
+
+function kept(host: Host, without: readonly string[]): ConditionDraft[] {
+  return OURS.filter((type) => !without.includes(type)).flatMap((type) => {
+    const live = findCondition(host.status?.conditions, type);
+    if (live === undefined) return [];
+    const { lastTransitionTime: _, ...draft } = live;
+    return [draft];
+  });
+}
+
+function applied(facts: SessionFacts): Pick<Status, "config"> {
+  return facts.applied === undefined ? {} : { config: { applied: facts.applied } };
+}
+
+/** RFC 3339 in whole seconds. */
+export function instant(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
+}
