@@ -86,13 +86,15 @@ export function restoreArgv(options: {
   remainingMs: number;
 }): string[] {
   const { command, paths, from } = options;
+  // Below a folder of the snapshot, restic counts patterns from that folder.
+  const pattern = from === undefined ? paths.patternToRestic : (text: string) => text;
   const overwrite = { Always: "always", IfChanged: "if-changed", IfNewer: "if-newer", Never: "never" } as const;
   return [
     "restore",
     "--json",
     `--target=${options.target}`,
-    ...command.include.map((pattern) => `--include=${paths.patternToRestic(pattern)}`),
-    ...command.exclude.map((pattern) => `--exclude=${paths.patternToRestic(pattern)}`),
+    ...command.include.map((text) => `--include=${pattern(text)}`),
+    ...command.exclude.map((text) => `--exclude=${pattern(text)}`),
     `--overwrite=${overwrite[command.overwrite]}`,
     // restic refuses both together: nothing was written that could be verified.
     ...(command.dryRun ? ["--dry-run"] : command.verify ? ["--verify"] : []),

@@ -1,11 +1,9 @@
-import { lstatSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { basename } from "node:path";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { sha256 } from "#protocol/canonical.ts";
 import type { OpenAccess } from "./secrets.ts";
 
 /** Where a repository's key lies while a restic needs it. */
 export interface SecretFiles {
-  folder: string;
   passwordFile: string;
   /** PEM authorities, where the repository names some. */
   caFile?: string;
@@ -15,33 +13,47 @@ export interface SecretFiles {
 export interface SecretFolder {
   /** Absolute; restic is told to leave it out of every backup. */
   readonly base: string;
-  write(access: OpenAccess): SecretFiles;
-  remove(folder: string): void;
-  /** Removes what no living restic needs any more. */
-  sweep(needed: ReadonlySet<string>): void;
+  /** The files of one run or restore, written again where they are there already. */
+  write(uid: string, access: OpenAccess): SecretFiles;
+  /** The password that `write` left for a restic that still runs; undefined where it is gone. */
+  password(uid: string): string | undefined;
+  remove(uid: string): void;
+  /** Removes those of all others: no living restic needs them any more. */
+  retain(uids: readonly string[]): void;
 }
 
 /** `stateDir` names this agent among others of the same user, and is the last resort without a tmpfs. */
 export function openSecretFolder(stateDir: string, runtimeDir: string | undefined): SecretFolder {
-  const name = `holdfast-agent-${process.getuid?.() ?? 0}-${sha256(stateDir).slice(0, 12)}`;
+  const own = `holdfast-agent-${process.getuid?.() ?? 0}-${sha256(stateDir).slice(0, 12)}`;
   const places = [runtimeDir, "/dev/shm"].filter((place) => place !== undefined && place !== "");
-  const base = [...places.map((place) => `${place}/${name}`), `${stateDir}/secrets`].find(ours);
+  const base = [...places.map((place) => `${place}/${own}`), `${stateDir}/secrets`].find(ours);
   if (base === undefined) throw new Error(`no private folder can be made in ${stateDir}`);
+  // A hash, because a uid from outside may be "..".
+  const entry = (uid: string) => sha256(uid).slice(0, 32);
   return {
     base,
-    write(access) {
-      const folder = mkdtempSync(`${base}/r-`);
+    write(uid, access) {
+      const folder = `${base}/${entry(uid)}`;
+      mkdirSync(folder, { recursive: true, mode: 0o700 });
       const passwordFile = `${folder}/password`;
       writeFileSync(passwordFile, access.password, { mode: 0o600 });
-      if (access.ca === undefined) return { folder, passwordFile };
+      if (access.ca === undefined) return { passwordFile };
       const caFile = `${folder}/ca.pem`;
       writeFileSync(caFile, access.ca, { mode: 0o600 });
-      return { folder, passwordFile, caFile };
+      return { passwordFile, caFile };
     },
-    remove: (folder) => rmSync(folder, { recursive: true, force: true }),
-    sweep(needed) {
-      for (const entry of readdirSync(base)) {
-        if (!needed.has(entry)) rmSync(`${base}/${basename(entry)}`, { recursive: true, force: true });
+    password(uid) {
+      try {
+        return readFileSync(`${base}/${entry(uid)}/password`, "utf8");
+      } catch {
+        return undefined;
+      }
+    },
+    remove: (uid) => rmSync(`${base}/${entry(uid)}`, { recursive: true, force: true }),
+    retain(uids) {
+      const needed = new Set(uids.map(entry));
+      for (const found of readdirSync(base)) {
+        if (!needed.has(found)) rmSync(`${base}/${found}`, { recursive: true, force: true });
       }
     },
   };

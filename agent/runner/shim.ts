@@ -52,20 +52,21 @@ export function startDetached(options: {
       child.once("exit", () => resolve());
       child.once("error", () => resolve());
     });
-    child.stdin.on("error", () => {});
+    const stdin = child.stdin!;
+    stdin.on("error", () => {});
     child.unref();
     const startTime = child.pid === undefined ? undefined : processStartTime(child.pid);
     if (child.pid === undefined || startTime === undefined) {
-      child.stdin.destroy();
+      stdin.destroy();
       throw new Error("no process could be started: /bin/sh is missing, or the machine is out of processes or memory");
     }
     try {
       options.journal({ pid: child.pid, startTime, bootID: options.bootID });
     } catch (error) {
-      child.stdin.destroy();
+      stdin.destroy();
       throw error;
     }
-    child.stdin.end("go\n");
+    stdin.end("go\n");
     return { exited };
   } finally {
     closeSync(stdout);

@@ -62,7 +62,7 @@ const MIGRATIONS: readonly string[] = [
   ) STRICT;
   CREATE UNIQUE INDEX outbox_by_subject ON outbox (kind, uid) WHERE rejected_code IS NULL;
   CREATE TABLE commands (
-    id TEXT PRIMARY KEY, type TEXT NOT NULL, subject TEXT NOT NULL, received INTEGER NOT NULL, refusal TEXT
+    id TEXT PRIMARY KEY, type TEXT NOT NULL, subject TEXT NOT NULL, received INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE schedules (
     policy_uid TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, since INTEGER NOT NULL, last_slot INTEGER

@@ -11,6 +11,8 @@ import type { Description } from "./messages.ts";
 import { issue } from "./pki.ts";
 import { Supervisor } from "./supervisor-handle.ts";
 
+const STOPPED_WITHIN_MS = 20_000;
+
 /** A control plane as any process on this machine can use it that may read its folder. */
 export interface RunningCluster {
   /** https://127.0.0.1:<port> */
@@ -81,10 +83,13 @@ export function standingClusters(): RunningCluster[] {
 
 /** Ends the standing control plane in `directory` and resolves when nothing of it is left. */
 export async function stopStanding(directory: string): Promise<void> {
-  const found = findClusters().find((cluster) => cluster.directory === directory);
-  if (found?.alive) process.kill(found.supervisor, "SIGTERM");
-  while (findClusters().some((cluster) => cluster.directory === directory && cluster.alive))
+  const supervisor = () => findClusters().find((found) => found.directory === directory && found.alive)?.supervisor;
+  const deadline = systemClock.monotonic() + STOPPED_WITHIN_MS;
+  for (let pid = supervisor(), signal: NodeJS.Signals = "SIGTERM"; pid !== undefined; pid = supervisor()) {
+    process.kill(pid, signal);
     await systemClock.sleep(50);
+    if (systemClock.monotonic() > deadline) signal = "SIGKILL";
+  }
   // A supervisor that was killed meanwhile has removed nothing.
   await remove(directory, systemClock);
 }

@@ -7,6 +7,8 @@ import { serversOf, startTime } from "./process-table.ts";
 const PREFIX = "holdfast-cluster-";
 const NAME = /^holdfast-cluster-(\d+)-(\d+)-/;
 const GONE_WITHIN_MS = 10_000;
+/** A unix socket's path has at most 107 bytes (sun_path); 24 are for mkdtemp's six characters and the longest name. */
+const LONGEST_PREFIX = 107 - 24;
 
 /** A control plane's private folder and the process that answers for it. */
 export interface Found {
@@ -18,7 +20,14 @@ export interface Found {
 /** Makes the private folder of the control plane that this process supervises. Its name says which process that is. */
 export function createDirectory(): string {
   // The name is the record: there is no moment at which the folder exists and nobody can tell whether its owner lives.
-  return mkdtempSync(`${tmpdir()}/${PREFIX}${process.pid}-${startTime(process.pid)}-`);
+  const prefix = `${tmpdir()}/${PREFIX}${process.pid}-${startTime(process.pid)}-`;
+  if (prefix.length > LONGEST_PREFIX) {
+    throw new HoldfastError(
+      "cluster/long-path",
+      `${tmpdir()} is too long for the sockets of a control plane: set TMPDIR to a folder with a shorter path`,
+    );
+  }
+  return mkdtempSync(prefix);
 }
 
 /** This user's control planes on this machine, dead ones included. */

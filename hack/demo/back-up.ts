@@ -18,10 +18,16 @@ export function manifest<T>(file: string, change: (object: T) => void): string {
   return stringify(object);
 }
 
-/** Creates a BackupRun and returns its name. */
-export async function createRun(stage: Stage, change: (run: BackupRun) => void): Promise<string> {
+/** A BackupRun as a user writes it. */
+interface NewRun {
+  metadata: { generateName: string };
+  spec: BackupRun["spec"];
+}
+
+/** Creates the quickstart's BackupRun, changed by `change`, and returns its name. */
+export async function createRun(stage: Stage, change: (run: NewRun) => void): Promise<string> {
   const created = await stage.kubectlWith(
-    manifest<BackupRun>("backuprun.yaml", change),
+    manifest<NewRun>("backuprun.yaml", change),
     "create",
     "--filename=-",
     "--output=name",

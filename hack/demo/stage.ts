@@ -37,7 +37,7 @@ export class Stage {
   readonly repository: RestServer;
   readonly operator: Process;
   readonly machines: readonly [Machine, Machine];
-  readonly #restic: string;
+  readonly resticProgram: string;
   readonly #password: string;
   readonly #credentials: { user: string; password: string };
 
@@ -56,13 +56,16 @@ export class Stage {
     this.repository = parts.repository;
     this.operator = parts.operator;
     this.machines = parts.machines;
-    this.#restic = parts.restic;
+    this.resticProgram = parts.restic;
     this.#password = parts.password;
     this.#credentials = parts.credentials;
   }
 
-  /** Starts the cluster, the repository server and the operator; makes the machines, whose agents have yet to enrol. */
-  static async set(): Promise<Stage> {
+  /**
+   * Starts the cluster, the repository server and the operator; makes the machines, whose agents have yet to enrol.
+   * `resticOfAgents` gives the program the agents run for restic, for a benchmark that wants to see each call.
+   */
+  static async set(options: { resticOfAgents?(restic: string, directory: string): string } = {}): Promise<Stage> {
     const report = (line: string) => say(line);
     const { restic } = await ensureTools(
       ["restic", "rest-server", "kube-apiserver", "kube-controller-manager", "etcd", "kubectl"],
@@ -83,7 +86,9 @@ export class Stage {
       say(`rest-server up at ${repository.url.replace(/^rest:/, "")} (TLS, htpasswd)`);
       const port = await freePort(systemRandom);
       const operator = await makeOperator(cluster, port, directory);
-      const machines = ["web-1", "web-2"].map((name) => makeMachine(name, directory, restic)) as [Machine, Machine];
+      const machines = ["web-1", "web-2"].map((name) =>
+        makeMachine(name, directory, options.resticOfAgents?.(restic, directory) ?? restic),
+      ) as [Machine, Machine];
       const stage = new Stage({
         directory,
         cluster,
@@ -167,19 +172,25 @@ export class Stage {
 
   /** Bare restic on the demo's repository, to check from outside what Holdfast says. */
   async restic(...args: string[]): Promise<string> {
-    const ca = join(this.directory, "rest-server-ca.crt");
-    writeFileSync(ca, this.repository.ca);
-    const { stdout } = await run(this.#restic, [...args, "--no-lock", "--no-cache"], {
+    const { stdout } = await run(this.resticProgram, [...args, "--no-lock", "--no-cache"], {
       maxBuffer: 64 * 1024 * 1024,
-      env: {
-        RESTIC_REPOSITORY: `${this.repository.url}fleet/`,
-        RESTIC_PASSWORD: this.#password,
-        RESTIC_REST_USERNAME: this.#credentials.user,
-        RESTIC_REST_PASSWORD: this.#credentials.password,
-        RESTIC_CACERT: ca,
-      },
+      env: this.resticEnvironment(join(this.directory, "restic-cache")),
     });
     return stdout;
+  }
+
+  /** What restic needs to open the demo's repository. */
+  resticEnvironment(cache: string): Record<string, string> {
+    const ca = join(this.directory, "rest-server-ca.crt");
+    writeFileSync(ca, this.repository.ca);
+    return {
+      RESTIC_REPOSITORY: `${this.repository.url}fleet/`,
+      RESTIC_PASSWORD: this.#password,
+      RESTIC_REST_USERNAME: this.#credentials.user,
+      RESTIC_REST_PASSWORD: this.#credentials.password,
+      RESTIC_CACERT: ca,
+      RESTIC_CACHE_DIR: cache,
+    };
   }
 
   /** The end of each log: only after a failure. */

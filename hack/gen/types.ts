@@ -66,7 +66,7 @@ export interface ObjectMeta {
 export interface Condition {
   type: string;
   status: "True" | "False" | "Unknown";
-  observedGeneration?: number;
+  observedGeneration?: number | undefined;
   /** RFC 3339; changes with status only. */
   lastTransitionTime: string;
   reason: string;

@@ -16,9 +16,9 @@ const questions: Record<ToolName, { args: string[]; answer: RegExp }> = {
 
 const ANSWER_WITHIN_MS = 10_000;
 
-/** The path of `tool` on the PATH of this process, when the version it reports fits the pinned one. */
-export async function findInstalled(tool: ToolName, pinned: string): Promise<string | undefined> {
-  for (const folder of (process.env["PATH"] ?? "").split(delimiter)) {
+/** The first program in `searchPath` (as PATH) named `tool` whose version, as it reports it, fits the pinned one. */
+export async function findInstalled(tool: ToolName, pinned: string, searchPath: string): Promise<string | undefined> {
+  for (const folder of searchPath.split(delimiter)) {
     const path = `${folder}/${tool}`;
     if (!isAbsolute(folder) || !isExecutable(path)) continue;
     if (fits((await reportedVersion(tool, path)) ?? "", pinned)) return path;
@@ -27,7 +27,7 @@ export async function findInstalled(tool: ToolName, pinned: string): Promise<str
 }
 
 /** What the program at `path` says its version is; undefined when it does not run or says something else. */
-export function reportedVersion(tool: ToolName, path: string): Promise<string | undefined> {
+function reportedVersion(tool: ToolName, path: string): Promise<string | undefined> {
   const { args, answer } = questions[tool];
   return new Promise((resolve) => {
     execFile(path, args, { timeout: ANSWER_WITHIN_MS, encoding: "utf8" }, (error, stdout) => {

@@ -30,7 +30,7 @@ async function ensureTool(name: ToolName, report: (line: string) => void): Promi
   const folder = `${cacheFolder()}/${module.name}-${moduleKey(module, `${platform.os}/${platform.arch}`)}`;
   const cached = `${folder}/${name}`;
   if (existsSync(cached)) return cached;
-  const installed = await findInstalled(name, module.version);
+  const installed = await findInstalled(name, module.version, process.env["PATH"] ?? "");
   if (installed !== undefined) return installed;
   await withLock(
     `build ${folder}`,

@@ -1,5 +1,5 @@
 /** A version as its three numbers; undefined for anything that is not plainly `1.2.3` (a pre-release, a wrapper). */
-export function parseVersion(text: string): [number, number, number] | undefined {
+function parseVersion(text: string): [number, number, number] | undefined {
   const match = /^v?(\d+)\.(\d+)\.(\d+)$/.exec(text);
   return match === null ? undefined : [Number(match[1]), Number(match[2]), Number(match[3])];
 }

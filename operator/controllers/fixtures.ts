@@ -16,7 +16,7 @@ interface Parts<Spec, Status> {
   readonly created?: number;
   readonly generation?: number;
   readonly spec?: Partial<Spec>;
-  readonly status?: Status;
+  readonly status?: NonNullable<Status>;
 }
 
 /** 2026-11-21T12:00:00Z: when the objects were made and "now" begins. */

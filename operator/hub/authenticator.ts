@@ -1,8 +1,9 @@
 import type { Clock } from "#base/clock.ts";
+import type { Host } from "#crds/host.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import { parseCredential } from "#protocol/enroll.ts";
 import type { Caches } from "../controllers/caches.ts";
-import { type Host, Hosts } from "../controllers/kinds.ts";
+import { Hosts } from "../controllers/kinds.ts";
 import type { Installation } from "../installation/installation.ts";
 import type { Client } from "../kube/client.ts";
 import { isAlreadyExists, isForbidden, isNotFound } from "../kube/kube-error.ts";
@@ -12,8 +13,8 @@ import { audit } from "./audit.ts";
 import {
   credentialSecret,
   credentialSecretRef,
-  sameDigest,
   type StoredCredential,
+  sameDigest,
   storedCredential,
 } from "./credential-secret.ts";
 import type { AuthenticationRefusal, AuthenticationRequest, Authenticator, HostIdentity } from "./ports.ts";
@@ -97,10 +98,7 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   /** When the ticket was issued, ms since 1970, if it opens this door. */
-  #adoptable(
-    ticket: string | undefined,
-    shown: { namespace: string; name: string; hash: string },
-  ): number | undefined {
+  #adoptable(ticket: string | undefined, shown: { namespace: string; name: string; hash: string }): number | undefined {
     const { installation, clock } = this.#parts;
     const adoption = ticket === undefined ? undefined : installation.tickets.open(ticket);
     const { createdAt } = installation;

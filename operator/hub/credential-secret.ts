@@ -1,6 +1,7 @@
 import { timingSafeEqual } from "node:crypto";
+import type { Host } from "#crds/host.ts";
 import { digest } from "#protocol/fields.ts";
-import type { Host } from "../controllers/kinds.ts";
+
 import { Hosts } from "../controllers/kinds.ts";
 import { type Draft, ownerReference, type Ref, type Secret } from "../kube/resource.ts";
 

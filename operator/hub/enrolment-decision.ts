@@ -1,5 +1,7 @@
+import type { EnrollmentToken } from "#crds/enrollmenttoken.ts";
+import type { Host } from "#crds/host.ts";
 import { type EnrollRequest, hostNameOf } from "#protocol/enroll.ts";
-import type { EnrollmentToken, Host } from "../controllers/kinds.ts";
+
 import type { StoredCredential } from "./credential-secret.ts";
 import { Refusal } from "./refusal.ts";
 

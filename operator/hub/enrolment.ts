@@ -1,9 +1,11 @@
 import type { Clock } from "#base/clock.ts";
 import type { Random } from "#base/random.ts";
+import type { EnrollmentToken } from "#crds/enrollmenttoken.ts";
+import type { Host } from "#crds/host.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import { type EnrollRequest, type EnrollResponse, parseToken } from "#protocol/enroll.ts";
 import type { Caches } from "../controllers/caches.ts";
-import { type EnrollmentToken, EnrollmentTokens, type Host, Hosts } from "../controllers/kinds.ts";
+import { EnrollmentTokens, Hosts } from "../controllers/kinds.ts";
 import { enrollWriter } from "../controllers/token/writers.ts";
 import type { Installation } from "../installation/installation.ts";
 import { applyStatus } from "../kube/apply.ts";
@@ -124,7 +126,7 @@ export class EnrolmentDesk {
 
   /** Host and Secret as the enrolment wants them, whatever is there already. */
   #complete(token: EnrollmentToken, enrolment: Enrolment, signal: AbortSignal): Promise<Host> {
-    const { client, log } = this.#parts;
+    const { log } = this.#parts;
     return persist(this.#parts, signal, async () => {
       for (;;) {
         const { host, secret, credential } = await this.#standing(token, enrolment, signal);

@@ -1,8 +1,11 @@
+import type { BackupRun } from "#crds/backuprun.ts";
+import type { Restore } from "#crds/restore.ts";
+import type { ProgressFrame } from "#protocol/frames.ts";
 import { MAX_LOG_TAIL_BYTES, MAX_MESSAGE_LENGTH } from "#protocol/limits.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import type { Progress, Record, RestoreRecord, RunRecord } from "#protocol/record.ts";
 import { line, tail } from "#protocol/text.ts";
-import type { BackupRun, Restore } from "../controllers/kinds.ts";
+
 import { oneShotConditions } from "../controllers/one-shot/conditions.ts";
 import { conditions } from "../kube/conditions.ts";
 import { instant } from "./session-status.ts";
@@ -21,7 +24,7 @@ const MAX_SHOWN_LENGTH = 256;
 
 export function runStatus(run: BackupRun, record: RunRecord, now: number): RunStatus {
   const { effective, snapshots, unreadFiles } = record;
-  return fitted({
+  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RunStatus, "snapshots">>({
     ...outcome(run, record, now),
     ...(effective === undefined
       ? {}
@@ -41,7 +44,7 @@ export function runStatus(run: BackupRun, record: RunRecord, now: number): RunSt
 
 export function restoreStatus(restore: Restore, record: RestoreRecord, now: number): RestoreStatus {
   const { snapshotID, restored } = record;
-  return fitted({
+  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RestoreStatus, "snapshotID" | "restored">>({
     ...outcome(restore, record, now),
     ...(snapshotID === undefined ? {} : { snapshotID }),
     ...(restored === undefined ? {} : { restored }),
@@ -83,7 +86,8 @@ function outcome(object: BackupRun | Restore, record: Outcome, now: number) {
 export function shown(progress: Progress): NonNullable<RunStatus["progress"]> {
   const { percent, currentFile, ...counts } = progress;
   return {
-    ...counts,
+    // zod leaves out what is absent.
+    ...(counts as NonNullable<RunStatus["progress"]>),
     ...(percent === undefined ? {} : { percent: Math.floor(percent) }),
     ...(currentFile === undefined ? {} : { currentFile: line(currentFile, MAX_SHOWN_LENGTH) }),
   };
@@ -94,14 +98,22 @@ function unique(snapshots: RunRecord["snapshots"]): RunRecord["snapshots"] {
   return [...new Map(snapshots.map((snapshot) => [snapshot.id, snapshot])).values()];
 }
 
-type Shrinkable = Pick<RunStatus, "logTail" | "unreadFiles" | "effective" | "message">;
+interface Shrinkable {
+  logTail?: string;
+  unreadFiles?: { count: number; first: string[] };
+  effective?: { configID: string; repository: string; paths: string[] };
+}
 
 /** Takes away what is least missed, until it fits: it all stands in the agent's log as well. */
 function fitted<T extends Shrinkable>(status: T): T {
   const steps: ((status: T) => T)[] = [
-    (s) => (s.unreadFiles?.first === undefined ? s : { ...s, unreadFiles: { ...s.unreadFiles, first: s.unreadFiles.first.slice(0, 3) } }),
+    (s) =>
+      s.unreadFiles === undefined
+        ? s
+        : { ...s, unreadFiles: { ...s.unreadFiles, first: s.unreadFiles.first.slice(0, 3) } },
     (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 2) }),
-    (s) => (s.effective?.paths === undefined ? s : { ...s, effective: { ...s.effective, paths: s.effective.paths.slice(0, 4) } }),
+    (s) =>
+      s.effective === undefined ? s : { ...s, effective: { ...s.effective, paths: s.effective.paths.slice(0, 4) } },
     (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 8) }),
   ];
   let small = status;
@@ -110,6 +122,25 @@ function fitted<T extends Shrinkable>(status: T): T {
     small = step(small);
   }
   return small;
+}
+
+/** The status with newer progress in it; what else stands there stays. */
+export function withProgress<T extends BackupRun | Restore>(object: T, frame: ProgressFrame, now: number): object {
+  const { phase, reason, attempt, startTime, progress } = frame;
+  const { generation } = object.metadata;
+  const message = line(frame.message, MAX_MESSAGE_LENGTH);
+  const { completionTime: _, ...status } = object.status ?? {};
+  return {
+    ...status,
+    phase,
+    reason,
+    message,
+    attempts: attempt,
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    ...(startTime === undefined ? {} : { startTime: instant(Date.parse(startTime)) }),
+    ...(progress === undefined ? {} : { progress: shown(progress) }),
+    conditions: conditions(object.status?.conditions, oneShotConditions({ phase, reason, message }, generation), now),
+  };
 }
 
 /** Kinds of records that speak of a one-shot resource. */

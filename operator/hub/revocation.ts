@@ -1,7 +1,7 @@
 import type { Caches } from "../controllers/caches.ts";
-import { Secrets } from "../kube/resource.ts";
 import type { Reconcile } from "../kube/controller.ts";
 import { isNotFound } from "../kube/kube-error.ts";
+import { Secrets } from "../kube/resource.ts";
 import { audit } from "./audit.ts";
 import { credentialSecret, credentialSecretRef, storedCredential } from "./credential-secret.ts";
 

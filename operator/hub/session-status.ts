@@ -1,5 +1,6 @@
+import type { Host } from "#crds/host.ts";
 import type { Hello } from "#protocol/frames.ts";
-import type { Host } from "../controllers/kinds.ts";
+
 import { type ConditionDraft, conditions, findCondition, isTrue } from "../kube/conditions.ts";
 import { rotateNonces } from "./nonce.ts";
 import type { SessionFacts } from "./ports.ts";
@@ -13,7 +14,14 @@ type Status = NonNullable<Host["status"]>;
 /** A session is accepted. `nonce`: what the next hello has to show. `desired`: id of the configuration meant for the host. */
 export function statusAtOpen(
   host: Host,
-  session: { epoch: number; replica: string; nonce: string; hello: Hello; facts: SessionFacts; desired?: string | undefined },
+  session: {
+    epoch: number;
+    replica: string;
+    nonce: string;
+    hello: Hello;
+    facts: SessionFacts;
+    desired?: string | undefined;
+  },
   now: number,
 ): Status {
   const { epoch, replica, nonce, hello, facts, desired } = session;
@@ -84,7 +92,13 @@ function connected({ disconnected }: SessionFacts): ConditionDraft {
 function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): ConditionDraft[] {
   const drafts = [configApplied(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
   // A conflict ends by enrolling again only: the machine that is here may be the wrong one.
-  if (isTrue(host.status?.conditions, CONFLICT)) drafts.push(...kept(host, OURS.filter((type) => type !== CONFLICT)));
+  if (isTrue(host.status?.conditions, CONFLICT))
+    drafts.push(
+      ...kept(
+        host,
+        OURS.filter((type) => type !== CONFLICT),
+      ),
+    );
   if (facts.rejected !== undefined) {
     const { count, code, message } = facts.rejected;
     const text = `Kubernetes refused ${count} of its results, the last one with ${code}: ${message}. The agent keeps them: holdfast-agent dump-state`;
@@ -122,7 +136,7 @@ function kept(host: Host, without: readonly string[]): ConditionDraft[] {
   });
 }
 
-function applied(facts: SessionFacts): Pick<Status, "config"> {
+function applied(facts: SessionFacts): { config?: { applied: string } } {
   return facts.applied === undefined ? {} : { config: { applied: facts.applied } };
 }
 

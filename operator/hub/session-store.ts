@@ -1,8 +1,9 @@
 import type { Clock } from "#base/clock.ts";
 import { type Random, secret } from "#base/random.ts";
+import type { Host } from "#crds/host.ts";
 import type { Caches } from "../controllers/caches.ts";
 import { sessionWriter } from "../controllers/host/writers.ts";
-import { type Host, Hosts } from "../controllers/kinds.ts";
+import { Hosts } from "../controllers/kinds.ts";
 import { applyStatus } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/events.ts";

@@ -16,7 +16,7 @@ export interface EventNote {
   readonly reason: string;
   /** What was done or tried: CamelCase. */
   readonly action: string;
-  /** For people; the first 1024 characters are kept. Never holds a secret. */
+  /** For people; the first 1024 bytes are kept. Never holds a secret. */
   readonly note: string;
 }
 
@@ -118,7 +118,7 @@ export class EventRecorder {
       type: note.type,
       reason: note.reason.slice(0, 128),
       action: note.action.slice(0, 128),
-      note: note.note.slice(0, 1024),
+      note: clip(note.note, 1024),
       regarding: {
         apiVersion: apiVersionOf(kind),
         kind: kind.kind,
@@ -131,6 +131,11 @@ export class EventRecorder {
       reportingInstance: identity.slice(0, 128),
     };
   }
+}
+
+/** The API server counts bytes of UTF-8, and a character cut in two is none. */
+function clip(text: string, bytes: number): string {
+  return Buffer.from(text).subarray(0, bytes).toString("utf8").replace(/\uFFFD$/, "");
 }
 
 export interface EventRecorderOptions {

@@ -59,7 +59,7 @@ export class LeaderElector {
       metrics.leader.set({ name }, 0);
       this.#log[released ? "info" : "warn"](
         {},
-        released ? "no longer leading: stopped" : "leadership lost: not renewed",
+        released ? "no longer leading: stopped" : "leadership lost",
       );
       lost.abort(new Error(released ? "the leader election was stopped" : "leadership was lost"));
       onStoppedLeading();

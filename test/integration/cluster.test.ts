@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import { type Cluster, startCluster } from "../../hack/cluster/cluster.ts";
 import { kubectl } from "../../hack/cluster/kubectl.ts";
@@ -107,49 +108,66 @@ test("stop leaves no process and no folder", async () => {
   await expect(cluster.startApiServer()).rejects.toThrow("not up any more");
 });
 
-test("kill -9 of the owner leaves no process and no folder", async () => {
-  const { owner, directory } = await startOwner();
-  const { supervisor } = findClusters().find((cluster) => cluster.directory === directory)!;
-  await kill(owner);
-  await vi.waitFor(() => {
-    expect(existsSync(directory)).toBe(false);
+describe("an owner that is killed", () => {
+  let temporary: string;
+
+  // A folder of its own: other tests start control planes at the same time, and each start sweeps.
+  beforeEach(() => {
+    temporary = mkdtempSync(`${tmpdir()}/holdfast-owner-`);
+    vi.stubEnv("TMPDIR", temporary);
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    rmdirSync(temporary);
+  });
+
+  test("with kill -9 leaves no process and no folder", async () => {
+    const { owner, directory } = await startOwner();
+    const { supervisor } = findClusters().find((cluster) => cluster.directory === directory)!;
+    await kill(owner);
+    await vi.waitFor(() => {
+      expect(existsSync(directory)).toBe(false);
+      expect(serversOf(directory)).toEqual([]);
+      expect(existsSync(`/proc/${supervisor}`)).toBe(false);
+    }, GONE);
+  });
+
+  test("while the servers start leaves no process and no folder", async () => {
+    const owner = spawnOwner();
+    const started = await vi.waitFor(() => {
+      const [found] = findClusters();
+      expect(serversOf(found?.directory ?? "none").length).toBeGreaterThan(0);
+      return found!;
+    }, GONE);
+    await kill(owner);
+    await vi.waitFor(() => {
+      expect(existsSync(started.directory)).toBe(false);
+      expect(serversOf(started.directory)).toEqual([]);
+    }, GONE);
+  });
+
+  test("together with its supervisor leaves what the next sweep removes, which spares one that lives", async () => {
+    const { owner, directory } = await startOwner();
+    const { supervisor } = findClusters().find((cluster) => cluster.directory === directory)!;
+    expect(await sweep(systemClock)).toEqual([]);
+    expect(serversOf(directory)).toHaveLength(3);
+    process.kill(supervisor, "SIGKILL");
+    await vi.waitFor(() => expect(findClusters()).toContainEqual({ directory, supervisor, alive: false }), GONE);
+    expect(serversOf(directory)).toHaveLength(3);
+    expect(await sweep(systemClock)).toEqual([directory]);
     expect(serversOf(directory)).toEqual([]);
-    expect(existsSync(`/proc/${supervisor}`)).toBe(false);
-  }, GONE);
-});
-
-test("kill -9 of the owner while the servers start leaves no process and no folder", async () => {
-  const before = findClusters().map(({ directory }) => directory);
-  const owner = spawnOwner();
-  const started = await vi.waitFor(() => {
-    const found = findClusters().find(({ directory }) => !before.includes(directory));
-    expect(serversOf(found?.directory ?? "none").length).toBeGreaterThan(0);
-    return found!;
-  }, GONE);
-  await kill(owner);
-  await vi.waitFor(() => {
-    expect(existsSync(started.directory)).toBe(false);
-    expect(serversOf(started.directory)).toEqual([]);
-  }, GONE);
-});
-
-test("the sweep removes what a killed supervisor left, and nothing of one that lives", async () => {
-  const { owner, directory } = await startOwner();
-  const { supervisor } = findClusters().find((cluster) => cluster.directory === directory)!;
-  expect(await sweep(systemClock)).toEqual([]);
-  expect(serversOf(directory)).toHaveLength(3);
-  process.kill(supervisor, "SIGKILL");
-  await vi.waitFor(() => expect(findClusters()).toContainEqual({ directory, supervisor, alive: false }), GONE);
-  expect(serversOf(directory)).toHaveLength(3);
-  expect(await sweep(systemClock)).toEqual([directory]);
-  expect(serversOf(directory)).toEqual([]);
-  expect(existsSync(directory)).toBe(false);
-  await kill(owner);
+    expect(existsSync(directory)).toBe(false);
+    await kill(owner);
+  });
 });
 
 function spawnOwner(): ChildProcess & { stdout: NodeJS.ReadableStream } {
   const script = fileURLToPath(new URL("cluster-owner.ts", import.meta.url));
-  return spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+  const owner = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => {
+    owner.kill("SIGKILL");
+  });
+  return owner;
 }
 
 async function startOwner(): Promise<{ owner: ChildProcess; directory: string }> {

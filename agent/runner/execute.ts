@@ -1,0 +1,201 @@
+import { rmSync } from "node:fs";
+import type { RepositoryAccess } from "#protocol/config.ts";
+import { type Attempt, type Live, type Machine, type StopReason, stoppedVerdict, verdictOf } from "./attempt.ts";
+import { backup } from "./backup.ts";
+import { mayPass, retryDelayMs } from "./classify.ts";
+import { init } from "./init.ts";
+import type { Lane } from "./lane.ts";
+import type { End, Job } from "./records.ts";
+import { redactor } from "./redact.ts";
+import { restore } from "./restore.ts";
+import { openRunLog } from "./run-log.ts";
+import { type OpenAccess, openAccess, secretsOf } from "./secrets.ts";
+
+/** How a job is carried out: what it may use, and whom it tells. */
+export interface Execution {
+  machine: Machine;
+  lane: Lane;
+  /** The run's own folder. */
+  folder: string;
+  /** Undefined for a restore whose access was lost with a former process. */
+  access: RepositoryAccess | undefined;
+  release: AbortSignal;
+  stop: AbortController;
+  /** What a former process had chosen to restore. */
+  snapshotID: string | undefined;
+  /** The job leaves the queue for the first time. */
+  onBegin(): void;
+  onLive(attempt: number, live: Live): void;
+  onSnapshot(id: string): void;
+}
+
+export interface Executed {
+  end: End;
+  attempt: number;
+  logTail: string;
+  /** To be called once the end is in the journal; until then a new process needs what lies there. */
+  cleanUp(): void;
+}
+
+/**
+ * Carries out a job, attempt by attempt, or goes on with one that a former process began. Rejects only when `release`
+ * aborts: the journal then says where the next process goes on.
+ */
+export async function execute(job: Job, execution: Execution): Promise<Executed> {
+  const { machine, folder, release, stop } = execution;
+  const { clock, journal } = machine;
+  const opened = readAccess(job, execution);
+  const redact = redactor("failed" in opened || opened.access === undefined ? [] : secretsOf(opened.access));
+  const log = openRunLog(`${folder}/log`, redact);
+  const endsAt = { ms: Number.POSITIVE_INFINITY };
+  let cancelTimeout = () => {};
+  let current = journal.attempts(job.uid).at(-1)?.attempt ?? 0;
+  let end: End;
+
+  try {
+    if ("failed" in opened) end = opened.failed;
+    else end = await attempts(opened.access);
+  } catch (error) {
+    release.throwIfAborted();
+    end = stoppedEnd() ?? verdictOf(error);
+  } finally {
+    cancelTimeout();
+  }
+  const unread = "unreadFiles" in end && end.unreadFiles !== undefined ? `, ${end.unreadFiles.count} unread files` : "";
+  log.add(
+    "agent",
+    `ended: ${end.phase}, ${end.reason}${unread}${end.message === "" ? "" : `: ${end.message}`}`,
+    clock.now(),
+  );
+  log.close(clock.now());
+  machine.secrets.remove(job.uid);
+  for (let number = 1; number <= current; number++)
+    rmSync(`${folder}/attempt-${number}`, { recursive: true, force: true });
+  return { end: { ...end, message: redact(end.message) }, attempt: current, logTail: log.tail() };
+
+  async function attempts(access: OpenAccess | undefined): Promise<End> {
+    for (;;) {
+      const leave = await execution.lane.enter(AbortSignal.any([stop.signal, release]));
+      let ended: End;
+      try {
+        begin();
+        ended = await oneAttempt(access);
+      } finally {
+        leave();
+      }
+      const delay = retryIn(ended);
+      if (delay === undefined) return ended;
+      const seconds = Math.round(delay / 1000);
+      const message = `attempt ${current} failed: ${ended.message}; next attempt ${seconds === 0 ? "now" : `in ${seconds} s`}`;
+      log.add("agent", message, clock.now());
+      execution.onLive(current, { reason: ended.reason, message: redact(message) });
+      await clock.sleep(delay, AbortSignal.any([stop.signal, release]));
+    }
+  }
+
+  function begin(): void {
+    const { timeoutMs } = timeoutOf(job);
+    if (!Number.isFinite(endsAt.ms)) {
+      // Wall time, because the start may lie before a restart; a clock that went back must not make the timeout longer.
+      const used = Math.min(timeoutMs, Math.max(0, clock.now() - (job.started ?? clock.now())));
+      endsAt.ms = clock.monotonic() + timeoutMs - used;
+      cancelTimeout = clock.after(timeoutMs - used, () => requestStop("Timeout"));
+      execution.onBegin();
+    }
+    const last = journal.attempts(job.uid).at(-1);
+    if (last !== undefined && last.finished === undefined) {
+      log.add("agent", `attempt ${last.attempt} goes on after a restart of the agent`, clock.now());
+      return;
+    }
+    current = (last?.attempt ?? 0) + 1;
+    journal.beginAttempt(job.uid, current, clock.now());
+  }
+
+  function requestStop(reason: StopReason): void {
+    if (!stop.signal.aborted) stop.abort(reason);
+  }
+
+  async function oneAttempt(access: OpenAccess | undefined): Promise<End> {
+    const attempt: Attempt = {
+      uid: job.uid,
+      attempt: current,
+      folder: `${folder}/attempt-${current}`,
+      log,
+      steps: journal.steps(job.uid, current),
+      remainingMs: () => Math.max(0, endsAt.ms - clock.monotonic()),
+      release,
+      stop: stop.signal,
+      requestStop,
+      report: (live) => execution.onLive(current, live),
+    };
+    attempt.report({ reason: "Running", message: "" });
+    let ended: End;
+    try {
+      ended = await one(attempt, access);
+    } catch (error) {
+      release.throwIfAborted();
+      ended = stoppedVerdict(attempt) ?? verdictOf(error);
+    }
+    const { phase, reason, exitCode } = ended as End & { exitCode?: number };
+    const message = redact(ended.message);
+    journal.endAttempt(job.uid, current, clock.now(), {
+      phase,
+      reason,
+      message,
+      ...(exitCode === undefined ? {} : { exitCode }),
+    });
+    return ended;
+  }
+
+  function one(attempt: Attempt, access: OpenAccess | undefined): Promise<End> {
+    switch (job.kind) {
+      case "run":
+        return backup(machine, attempt, job.spec, access!);
+      case "restore":
+        return restore(machine, attempt, job.spec, access, execution.snapshotID, execution.onSnapshot);
+      case "task":
+        return init(machine, attempt, job.spec, access!);
+    }
+  }
+
+  /** How long to wait before the next attempt; undefined where there is to be none. */
+  function retryIn(ended: End): number | undefined {
+    if (job.kind !== "run" || stop.signal.aborted) return undefined;
+    const history = journal.attempts(job.uid);
+    const interrupted = history.filter(({ reason }) => reason === "Interrupted").length;
+    if (ended.reason === "Interrupted") return interrupted === 1 ? 0 : undefined;
+    const tries = history.length - interrupted;
+    if (!mayPass(ended.reason) || tries > job.spec.policy.retries) return undefined;
+    const delay = retryDelayMs(tries + 1, machine.random.next());
+    return delay < endsAt.ms - clock.monotonic() ? delay : undefined;
+  }
+
+  function stoppedEnd(): End | undefined {
+    if (stop.signal.reason === "Timeout")
+      return { phase: "Failed", reason: "Timeout", message: "its timeout was over" };
+    if (!stop.signal.aborted) return undefined;
+    const when = current === 0 ? "before its start" : "between two attempts";
+    return { phase: "Cancelled", reason: "Cancelled", message: `cancelled ${when}` };
+  }
+}
+
+/** An init is short; an hour only bounds what hangs. */
+const TASK_TIMEOUT_MS = 3_600_000;
+
+function timeoutOf(job: Job): { timeoutMs: number } {
+  if (job.kind === "run") return job.spec.policy;
+  if (job.kind === "restore") return job.spec.command;
+  return { timeoutMs: TASK_TIMEOUT_MS };
+}
+
+function readAccess(job: Job, { access, machine }: Execution): { access: OpenAccess | undefined } | { failed: End } {
+  if (access === undefined && (job.kind !== "restore" || job.state === "Queued")) {
+    const message = "the agent restarted before this began and keeps no access to the repository: create it again";
+    return { failed: { phase: "Failed", reason: "Interrupted", message } };
+  }
+  try {
+    return { access: access === undefined ? undefined : openAccess(access, machine.rules, machine.environment) };
+  } catch (error) {
+    return { failed: verdictOf(error) };
+  }
+}

@@ -1,0 +1,66 @@
+import { catConfigArgv, initArgv } from "./argv.ts";
+import type { Attempt, Machine } from "./attempt.ts";
+import { mismatch, repositoryID } from "./backup.ts";
+import type { Verdict } from "./classify.ts";
+import { openRestic } from "./restic.ts";
+import type { OpenAccess } from "./secrets.ts";
+
+export interface InitSpec {
+  repositoryUID: string;
+  create: boolean;
+}
+
+export interface InitEnd extends Verdict {
+  exitCode?: number;
+  repositoryID?: string;
+  created?: boolean;
+}
+
+const STEP = "init";
+
+/**
+ * Opens a repository and says its id; makes it only where `create` is set, none is there and none has ever been known
+ * there. Two initialisations at once break a repository for ever (facts: E), so the operator asks one agent only, and
+ * that agent looks first and lets a running init end.
+ */
+export async function init(machine: Machine, attempt: Attempt, spec: InitSpec, access: OpenAccess): Promise<InitEnd> {
+  const restic = openRestic(machine, attempt, access);
+  const known = access.repositoryID !== undefined;
+  const adopted = attempt.steps.length > 0;
+  if (!adopted) {
+    const problem = await restic.unreachable();
+    if (problem !== undefined) return problem;
+    const opened = await open();
+    if (opened.reason !== "RepositoryNotInitialized" || !spec.create) return opened;
+  }
+  const { code, seen } = await restic.step(STEP, () => initArgv);
+  if (code !== undefined && code !== 0) return { ...restic.verdict({ code, seen }, known), exitCode: code };
+  const opened = await open();
+  return opened.phase === "Succeeded" ? { ...opened, created: true } : opened;
+
+  async function open(): Promise<InitEnd> {
+    const { code: exitCode, stdout, seen: said } = await restic.ask(catConfigArgv);
+    if (exitCode === undefined) {
+      const why = said.retrying?.message ?? said.errors.at(-1) ?? "no answer";
+      return {
+        phase: "Failed",
+        reason: "RepositoryUnreachable",
+        message: `the repository did not answer in time: ${why}`,
+      };
+    }
+    if (exitCode !== 0) return { ...restic.verdict({ code: exitCode, seen: said }, known), exitCode };
+    const id = repositoryID(stdout);
+    if (id === undefined) {
+      return {
+        phase: "Failed",
+        reason: "ResticFailed",
+        message: "restic opened the repository but did not say its id",
+        exitCode,
+      };
+    }
+    if (known && id !== access.repositoryID) {
+      return { phase: "Failed", reason: "RepositoryMismatch", message: mismatch(access, id), exitCode };
+    }
+    return { phase: "Succeeded", reason: "Completed", message: "", exitCode, repositoryID: id, created: false };
+  }
+}

@@ -1,0 +1,217 @@
+import { rmSync } from "node:fs";
+import type { RepositoryAccess } from "#protocol/config.ts";
+import { COMMAND_MEMORY_MS } from "#protocol/limits.ts";
+import type { Record } from "#protocol/record.ts";
+import type { ProgressReport } from "../link/core.ts";
+import type { State } from "../state/state.ts";
+import type { Live, Machine } from "./attempt.ts";
+import { execute } from "./execute.ts";
+import { type Lane, openLane } from "./lane.ts";
+import { finalRecord, iso, type Job, jobOf, progressReport, runningRecord, type Standing } from "./records.ts";
+import { readRunLog } from "./run-log.ts";
+
+/** Runs the jobs of the journal: backups one at a time, restores beside them, tasks one at a time for each repository. */
+export interface Runner {
+  /** Goes on with all that a former process left unfinished. */
+  adopt(): void;
+  /** Queues a job that is in the journal; a restore brings its access with it, all others have it sealed there. */
+  submit(uid: string, access?: RepositoryAccess): void;
+  /** False where no such job is queued or running. */
+  cancel(uid: string): boolean;
+  active(): string[];
+  /** Forgets what ended over seven days ago, and the logs of all but the newest runs. */
+  tidy(): void;
+  /** Lets go of every job; running restics go on. */
+  stop(): Promise<void>;
+  readLog(uid: string, offset: number, limit: number): { data: Buffer; size: number } | undefined;
+}
+
+export interface RunnerEvents {
+  /** A record was put into the outbox. */
+  onRecord(): void;
+  onProgress(report: ProgressReport): void;
+  /** When a policy fires next, in milliseconds since 1970. */
+  nextTime(policyUID: string): number | undefined;
+}
+
+/** A scheduled run that ends sooner has only its final record. */
+const ANNOUNCE_AFTER_MS = 10_000;
+/** Progress of one run on the wire. */
+const PROGRESS_EVERY_MS = 1_000;
+const MAX_KEPT_LOGS = 200;
+
+interface Active {
+  stop: AbortController;
+  done: Promise<void>;
+}
+
+export function openRunner(machine: Machine, state: State, events: RunnerEvents): Runner {
+  const { clock, journal, log } = machine;
+  const release = new AbortController();
+  const jobs = new Map<string, Active>();
+  const backups = openLane(1);
+  const restores = openLane(1);
+  const tasks = new Map<string, Lane>();
+  const folderOf = (uid: string) => `${state.dir}/runs/run-${uid}`;
+
+  function laneOf(job: Job): Lane {
+    if (job.kind !== "task") return job.kind === "run" ? backups : restores;
+    const lane = tasks.get(job.spec.repositoryUID) ?? openLane(1);
+    tasks.set(job.spec.repositoryUID, lane);
+    return lane;
+  }
+
+  function publish(record: Record, also: () => void): void {
+    state.transaction(() => {
+      also();
+      state.outbox.add(record);
+    });
+    events.onRecord();
+  }
+
+  const nextScheduleTime = (job: Job) => {
+    const next = job.kind === "run" ? events.nextTime(job.spec.policy.uid) : undefined;
+    return next === undefined ? {} : { nextScheduleTime: iso(next) };
+  };
+
+  function run(job: Job, access: RepositoryAccess | undefined): void {
+    const stop = new AbortController();
+    if (job.cancel) stop.abort("Cancelled");
+    const telling = tell(job);
+    telling.queued();
+    const done = execute(job, {
+      machine,
+      lane: laneOf(job),
+      folder: folderOf(job.uid),
+      access,
+      release: release.signal,
+      stop,
+      snapshotID: telling.snapshotID(),
+      onBegin() {
+        const now = clock.now();
+        job.started ??= now;
+        journal.begin(job.uid, now);
+        telling.begun();
+      },
+      onLive: telling.live,
+      onSnapshot: telling.snapshot,
+    })
+      .then(({ end, attempt, logTail }) => {
+        const finished = clock.now();
+        const started = job.started === undefined ? {} : { started: job.started };
+        const record = finalRecord(job, end, { attempt, ...started, finished, logTail, ...nextScheduleTime(job) });
+        publish(record, () => journal.end(job.uid, finished, record));
+        log.info({ uid: job.uid, name: job.name, phase: end.phase, reason: end.reason }, `${job.kind} ended`);
+      })
+      .catch((error: unknown) => {
+        // Only a write that failed (a full disk) gets here besides the release: the journal still has the job.
+        if (!release.signal.aborted) log.error({ uid: job.uid, name: job.name, error }, "result could not be written");
+      })
+      .finally(() => {
+        telling.end();
+        jobs.delete(job.uid);
+      });
+    jobs.set(job.uid, { stop, done });
+  }
+
+  /** What is said of one job while it is under way. */
+  function tell(job: Job) {
+    const former = journal.record(job.uid);
+    let snapshotID = former?.kind === "restore" ? former.snapshotID : undefined;
+    let standing: Standing = {
+      attempt: 0,
+      phase: "Queued",
+      reason: "Queued",
+      message: "waits for its turn on this host",
+    };
+    let announced = former !== undefined;
+    let lastProgress = Number.NEGATIVE_INFINITY;
+    let cancelAnnounce = () => {};
+
+    function announce(): void {
+      if (job.kind === "task") return;
+      announced = true;
+      const record = runningRecord(job, standing, {
+        ...(snapshotID === undefined ? {} : { snapshotID }),
+        ...nextScheduleTime(job),
+      });
+      publish(record, () => journal.saveRecord(record));
+    }
+
+    function progress(force: boolean): void {
+      if (job.kind === "task") return;
+      const now = clock.monotonic();
+      if (!force && now - lastProgress < PROGRESS_EVERY_MS) return;
+      lastProgress = now;
+      events.onProgress(progressReport(job, standing));
+    }
+
+    return {
+      snapshotID: () => snapshotID,
+      queued: () => progress(true),
+      begun() {
+        standing = { ...standing, phase: "Running", reason: "Running", message: "", started: job.started! };
+        const scheduled = job.kind === "run" && job.spec.trigger !== "Manual";
+        const wait = scheduled && !announced ? ANNOUNCE_AFTER_MS - (clock.now() - job.started!) : 0;
+        if (wait > 0) cancelAnnounce = clock.after(wait, announce);
+      },
+      live(attempt: number, { reason, message, progress: seen }: Live) {
+        const changed = reason !== standing.reason || attempt !== standing.attempt;
+        standing = { ...standing, attempt, reason, message, ...(seen === undefined ? {} : { progress: seen }) };
+        const scheduled = job.kind === "run" && job.spec.trigger !== "Manual";
+        if (changed && (announced || !scheduled)) announce();
+        progress(changed);
+      },
+      snapshot(id: string) {
+        snapshotID = id;
+        announce();
+      },
+      end: () => cancelAnnounce(),
+    };
+  }
+
+  return {
+    adopt() {
+      const unfinished = journal.unfinished();
+      machine.secrets.retain(unfinished.map(({ uid }) => uid));
+      // Those with an open attempt first: their restic may be running, they have their lane already.
+      const open = (uid: string) => journal.attempts(uid).some(({ finished }) => finished === undefined);
+      const ordered = [...unfinished.filter(({ uid }) => open(uid)), ...unfinished.filter(({ uid }) => !open(uid))];
+      for (const found of ordered) {
+        log.info({ uid: found.uid, name: found.name, state: found.state }, "going on with an unfinished run");
+        run(jobOf(found), journal.access(found.uid) as RepositoryAccess | undefined);
+      }
+    },
+    submit(uid, access) {
+      const found = journal.find(uid);
+      if (found === undefined || jobs.has(uid) || release.signal.aborted) return;
+      run(jobOf(found), access ?? (journal.access(uid) as RepositoryAccess | undefined));
+    },
+    cancel(uid) {
+      const job = jobs.get(uid);
+      if (job === undefined) return false;
+      journal.requestCancel(uid);
+      if (!job.stop.signal.aborted) job.stop.abort("Cancelled");
+      return true;
+    },
+    active: () => journal.unfinished().flatMap(({ uid, kind }) => (kind === "task" ? [] : [uid])),
+    tidy() {
+      const now = clock.now();
+      state.commands.forget(now);
+      for (const { uid } of journal.endedBefore(now).slice(MAX_KEPT_LOGS)) {
+        rmSync(folderOf(uid), { recursive: true, force: true });
+      }
+      for (const { uid, kind } of journal.endedBefore(now - COMMAND_MEMORY_MS)) {
+        if (state.outbox.holds(uid)) continue;
+        rmSync(folderOf(uid), { recursive: true, force: true });
+        // A restore stays for ever, and with it the answer to a command that is replayed.
+        if (kind !== "restore") journal.forget(uid);
+      }
+    },
+    async stop() {
+      release.abort(new Error("the agent ends"));
+      await Promise.all([...jobs.values()].map(({ done }) => done));
+    },
+    readLog: (uid, offset, limit) => readRunLog(`${folderOf(uid)}/log`, offset, limit),
+  };
+}

@@ -1,0 +1,71 @@
+import { lstat, opendir, readFile } from "node:fs/promises";
+import type { FilesPlan } from "#protocol/config.ts";
+import type { Reason } from "#protocol/outcome.ts";
+import type { Paths } from "./paths.ts";
+
+export interface SourceProblem {
+  reason: Extract<Reason, "PathMissing" | "NotMountpoint" | "TooFewFiles">;
+  message: string;
+}
+
+/**
+ * What is wrong with the paths of a backup before it begins: a lost mount or an emptied folder would else become a green
+ * backup of nothing. Undefined where all is well.
+ */
+export async function checkSources(files: FilesPlan, paths: Paths): Promise<SourceProblem | undefined> {
+  const missing: string[] = [];
+  for (const path of files.paths) {
+    if ((await lstat(paths.toRestic(path)).catch(() => undefined)) === undefined) missing.push(path);
+  }
+  if (missing.length > 0) {
+    const names = missing.slice(0, 5).join(", ") + (missing.length > 5 ? ` and ${missing.length - 5} more` : "");
+    return { reason: "PathMissing", message: `${names}: no such path on this host; create it, or correct files.paths` };
+  }
+  if (files.requireMountpoint) {
+    const mounts = mountPoints(await readFile("/proc/self/mountinfo", "utf8"));
+    const plain = files.paths.find((path) => !mounts.has(paths.toRestic(path).replace(/(.)\/+$/, "$1")));
+    if (plain !== undefined) {
+      return {
+        reason: "NotMountpoint",
+        message: `${plain} is no mount point: mount its file system, or unset files.requireMountpoint`,
+      };
+    }
+  }
+  if (files.minFiles !== undefined && files.minFiles > 0) {
+    const found = await countFiles(files.paths.map(paths.toRestic), files.minFiles);
+    if (found < files.minFiles) {
+      return {
+        reason: "TooFewFiles",
+        message: `${found} files found where files.minFiles asks for at least ${files.minFiles}: is something unmounted or deleted?`,
+      };
+    }
+  }
+  return undefined;
+}
+
+/** Mount points of /proc/self/mountinfo: the fifth field, in which blanks and more are written in octal. */
+export function mountPoints(mountinfo: string): Set<string> {
+  const decode = (text: string) =>
+    text.replace(/\\([0-7]{3})/g, (_, octal) => String.fromCharCode(Number.parseInt(octal, 8)));
+  return new Set(mountinfo.split("\n").flatMap((line) => decode(line.split(" ")[4] ?? "") || []));
+}
+
+/** Counts files below `roots`, but not beyond `enough`. What cannot be read counts as empty. */
+async function countFiles(roots: readonly string[], enough: number): Promise<number> {
+  let found = 0;
+  const folders: string[] = [];
+  for (const root of roots) {
+    const entry = await lstat(root).catch(() => undefined);
+    if (entry?.isDirectory()) folders.push(root);
+    else if (entry?.isFile()) found++;
+  }
+  for (let folder = folders.pop(); folder !== undefined && found < enough; folder = folders.pop()) {
+    const entries = await opendir(folder).catch(() => undefined);
+    if (entries === undefined) continue;
+    for await (const entry of entries) {
+      if (entry.isDirectory()) folders.push(`${folder}/${entry.name}`);
+      else if (entry.isFile() && ++found >= enough) break;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,16 @@
+import type { StatusWriter } from "../../kube/apply.ts";
+import { READINESS } from "../readiness.ts";
+
+/** What the replica with the socket says of a host, and the leader in its stead once that replica's Lease has expired. */
+export const sessionWriter: StatusWriter = {
+  manager: "holdfast-session",
+  fields: ["agent", "session", "lastSeenTime", "config.applied"],
+  conditions: ["Connected", "ConfigApplied", "ClockInSync", "IdentityConflict", "ResultsRejected"],
+};
+
+/** The rest, which is the leader's. */
+export const hostWriter: StatusWriter = {
+  manager: "holdfast-host",
+  fields: ["observedGeneration", "config.desired", "policies"],
+  conditions: READINESS,
+};

@@ -1,0 +1,16 @@
+import type { StatusWriter } from "../../kube/apply.ts";
+import { READINESS } from "../readiness.ts";
+
+export const policyWriter: StatusWriter = {
+  manager: "holdfast-policy",
+  fields: [
+    "observedGeneration",
+    "hosts",
+    "lastScheduleTime",
+    "lastSuccessfulTime",
+    "nextScheduleTime",
+    "failing",
+    "lastHandledRunRequest",
+  ],
+  conditions: READINESS,
+};

@@ -1,0 +1,71 @@
+import type { Host } from "#crds/host.ts";
+import type { Repository } from "#crds/repository.ts";
+import { Reason } from "#protocol/outcome.ts";
+import { isTrue } from "../../kube/conditions.ts";
+import { type Readiness, some } from "../readiness.ts";
+
+/** Whether an agent has opened it as its spec now stands, and its id is known. */
+export function isOpened({ status, metadata }: Repository): boolean {
+  const { lastOpen, repositoryID } = status ?? {};
+  return (
+    repositoryID !== undefined && lastOpen?.phase === "Succeeded" && lastOpen.observedGeneration === metadata.generation
+  );
+}
+
+export interface Surroundings {
+  /** `namespace/name` of the older Repository that is the same one, and by what. */
+  readonly duplicateOf: { readonly key: string; readonly by: "url" | "id" } | undefined;
+  /** What the Secrets lack. */
+  readonly problem: string | undefined;
+  readonly initializer: Host | undefined;
+  /** Names of the BackupPolicies that use it and of the hosts they select. */
+  readonly policies: readonly string[];
+  readonly hosts: readonly string[];
+}
+
+/** What only people can mend. The agent goes on trying all the same, with growing pauses, and notices when they have. */
+const THEIRS: ReadonlySet<string> = new Set([
+  Reason.WrongPassword,
+  Reason.RepositoryMissing,
+  Reason.RepositoryNotInitialized,
+  Reason.RepositoryMismatch,
+  Reason.RepositoryAccessDenied,
+  Reason.RepositoryBroken,
+  Reason.HostRefused,
+]);
+
+export function repositoryReadiness(repository: Repository, around: Surroundings): Readiness {
+  const { duplicateOf, problem, initializer } = around;
+  const { lastOpen, repositoryID } = repository.status ?? {};
+  if (duplicateOf !== undefined) {
+    const same = duplicateOf.by === "url" ? "the same url" : `the same repository (id ${repositoryID?.slice(0, 8)})`;
+    const message = `Repository ${duplicateOf.key} has ${same}, and one repository is one resource; delete this one and use that`;
+    return { state: "stalled", reason: "DuplicateRepository", message };
+  }
+  if (problem !== undefined) return { state: "waiting", reason: Reason.SecretMissing, message: problem };
+  if (isOpened(repository)) {
+    return { state: "ready", reason: "Opened", message: `repository ${repositoryID?.slice(0, 8)} was opened` };
+  }
+  if (initializer === undefined) return { state: "waiting", reason: "WaitingForHost", message: whomItNeeds(around) };
+
+  const { name } = initializer.metadata;
+  const tried = lastOpen?.observedGeneration === repository.metadata.generation ? lastOpen : undefined;
+  const reason = tried?.reason;
+  if (tried !== undefined && reason !== undefined && reason !== "" && tried.phase !== "Succeeded") {
+    const message = `${tried.message || reason} (tried from ${tried.hostRef ?? name})`;
+    return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason, message };
+  }
+  if (!isTrue(initializer.status?.conditions, "Connected")) {
+    const message = `${name} is to open it and is not connected; start its agent, or name another host in the annotation holdfast.dev/initializer`;
+    return { state: "waiting", reason: "WaitingForHost", message };
+  }
+  return { state: "waiting", reason: "Opening", message: `${name} is opening it` };
+}
+
+function whomItNeeds({ policies, hosts }: Surroundings): string {
+  if (policies.length === 0) return "no BackupPolicy uses it yet; the first connected host of one opens it";
+  if (hosts.length === 0) {
+    return `no host is selected by ${some(policies)}; enrol one with an EnrollmentToken, or correct spec.hosts`;
+  }
+  return `none of its hosts is connected (${some(hosts)}); start the agent on one of them, which then opens it`;
+}

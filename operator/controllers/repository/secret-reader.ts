@@ -1,0 +1,140 @@
+import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import { between, type Random } from "#base/random.ts";
+import type { Repository } from "#crds/repository.ts";
+import type { Client } from "../../kube/client.ts";
+import type { Informer } from "../../kube/informer.ts";
+import { isNotFound } from "../../kube/kube-error.ts";
+import type { Log } from "../../kube/log.ts";
+import { type Key, keyOf, type Secret, Secrets } from "../../kube/resource.ts";
+import { type Resolved, resolveAccess, secretNames } from "./access.ts";
+import { isOpened } from "./readiness.ts";
+
+/** Secrets are not watched (that would be a grant to read all): looked at again after this, sooner while something waits for it. */
+const REREAD_MS = { settled: 300_000, waiting: 10_000 };
+
+interface Entry {
+  readonly stamp: string;
+  readonly reading: Promise<Resolved>;
+  /** The last answer, also of an earlier stamp. */
+  readonly last: Resolved | undefined;
+  readonly cancel: () => void;
+}
+
+/**
+ * The Secrets of the repositories this process has to do with, by name and kept in memory: read when first asked for, when
+ * the Repository's spec or annotations change, and every so often. Tells when one has changed.
+ */
+export class SecretReader {
+  readonly #client: Client;
+  readonly #repositories: Informer<Repository>;
+  readonly #clock: Clock;
+  readonly #random: Random;
+  readonly #log: Log;
+  readonly #entries = new Map<Key, Entry>();
+  readonly #listeners = new Set<(repository: Key) => void>();
+
+  constructor(parts: {
+    readonly client: Client;
+    readonly caches: { readonly repositories: Informer<Repository> };
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly log: Log;
+  }) {
+    this.#client = parts.client;
+    this.#repositories = parts.caches.repositories;
+    this.#clock = parts.clock;
+    this.#random = parts.random;
+    this.#log = parts.log;
+    this.#repositories.onChange(({ type, object }) => {
+      if (type === "deleted") this.#forget(keyOf(object));
+    });
+  }
+
+  /** Rejects with a KubeError when the API server cannot be asked and nothing was read before. */
+  async read(repository: Repository): Promise<Resolved> {
+    const key = keyOf(repository);
+    const entry = this.#entries.get(key);
+    const current = entry?.stamp === stampOf(repository) ? entry : this.#begin(repository, entry?.last);
+    const resolved = await current.reading;
+    if (!("access" in resolved)) return resolved;
+    // The id was pinned, perhaps, after the Secrets were read.
+    const { repositoryID: _, ...access } = resolved.access;
+    const id = repository.status?.repositoryID;
+    return { ...resolved, access: id === undefined ? access : { ...access, repositoryID: id } };
+  }
+
+  /** Calls `listener` when what read() answers for a repository has changed without a change of the Repository. */
+  onChange(listener: (repository: Key) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Reads nothing more by itself. */
+  close(): void {
+    for (const key of [...this.#entries.keys()]) this.#forget(key);
+  }
+
+  #begin(repository: Repository, last: Resolved | undefined): Entry {
+    const key = keyOf(repository);
+    this.#entries.get(key)?.cancel();
+    const stamp = stampOf(repository);
+    const reading = this.#fetch(repository).catch((error: unknown) => {
+      if (last === undefined) throw error;
+      this.#log.warn({ repository: key, error: messageOf(error) }, "Secrets of a repository could not be read again");
+      return last;
+    });
+    const entry: Entry = { stamp, reading, last, cancel: () => {} };
+    this.#entries.set(key, entry);
+    reading.then(
+      (resolved) => this.#finish(key, entry, resolved),
+      () => {
+        if (this.#entries.get(key) === entry) this.#forget(key);
+      },
+    );
+    return entry;
+  }
+
+  #finish(key: Key, entry: Entry, resolved: Resolved): void {
+    const repository = this.#repositories.get(key);
+    if (this.#entries.get(key) !== entry || repository === undefined) return;
+    const settled = "access" in resolved && isOpened(repository);
+    const delay = REREAD_MS[settled ? "settled" : "waiting"] * between(this.#random, 0.8, 1.2);
+    const cancel = this.#clock.after(delay, () => this.#reread(key));
+    this.#entries.set(key, { ...entry, last: resolved, cancel });
+    if (entry.last !== undefined && !same(entry.last, resolved)) for (const tell of this.#listeners) tell(key);
+  }
+
+  #reread(key: Key): void {
+    const repository = this.#repositories.get(key);
+    const entry = this.#entries.get(key);
+    if (repository === undefined || entry === undefined) this.#forget(key);
+    else this.#begin(repository, entry.last).reading.catch(() => {});
+  }
+
+  #forget(key: Key): void {
+    this.#entries.get(key)?.cancel();
+    this.#entries.delete(key);
+  }
+
+  async #fetch(repository: Repository): Promise<Resolved> {
+    const { namespace } = repository.metadata;
+    const secrets = new Map<string, Secret>();
+    for (const name of secretNames(repository.spec)) {
+      try {
+        secrets.set(name, await this.#client.get(Secrets, { namespace, name }));
+      } catch (error) {
+        if (!isNotFound(error)) throw error;
+      }
+    }
+    return resolveAccess(repository, secrets);
+  }
+}
+
+function stampOf({ metadata }: Repository): string {
+  return JSON.stringify([metadata.uid, metadata.generation, metadata.annotations]);
+}
+
+function same(a: Resolved, b: Resolved): boolean {
+  return "access" in a ? "access" in b && a.versions === b.versions : !("access" in b) && a.problem === b.problem;
+}

@@ -1,0 +1,93 @@
+import type { Server } from "node:https";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import { between, type Random } from "#base/random.ts";
+import { HEADERS_TIMEOUT_MS } from "#protocol/limits.ts";
+import { RELEASE } from "#protocol/version.ts";
+import { Refusal } from "../hub/refusal.ts";
+import type { ServingMaterial } from "../installation/serving.ts";
+import { KubeError } from "../kube/kube-error.ts";
+import type { Log } from "../kube/log.ts";
+import { RateLimited } from "./rate-limit.ts";
+
+/** An enrolment is under 2 KiB. */
+const BODY_BYTES = 16 * 1024;
+const HEADER_BYTES = 16 * 1024;
+/** A client that shows nothing of a handshake or a request for so long is not one. */
+const HANDSHAKE_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Node looks this often for requests that are over their time. */
+const CHECK_INTERVAL_MS = 1_000;
+const MAX_CONNECTIONS = 20_000;
+
+export interface HttpOptions {
+  readonly serving: ServingMaterial;
+  readonly random: Random;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/**
+ * The operator's only port: TLS 1.3, every time and size bounded, one shape of error. The agents' WebSockets come over
+ * the same server: `server` is its https.Server.
+ */
+export function createHttp({ serving, random, log }: HttpOptions): FastifyInstance & { readonly server: Server } {
+  const app = Fastify({
+    https: {
+      ...serving,
+      minVersion: "TLSv1.3",
+      handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+      maxHeaderSize: HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_INTERVAL_MS,
+    },
+    bodyLimit: BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: 10_000,
+    routerOptions: { maxParamLength: 253 },
+    forceCloseConnections: "idle",
+    logger: false,
+  });
+  app.server.maxConnections = MAX_CONNECTIONS;
+  app.setNotFoundHandler((request, reply) => {
+    answer(reply, 404, "not_found", `there is nothing at ${request.method} ${request.url.slice(0, 200)}`);
+  });
+  app.setErrorHandler((error: FastifyError, request, reply) => onError(error, request, reply, { random, log }));
+  app.get("/", (_request, reply) => {
+    reply
+      .type("text/plain")
+      .send(`Holdfast ${RELEASE}: the operator that agents of this cluster's backups connect to.\n`);
+  });
+  return app as unknown as FastifyInstance & { readonly server: Server };
+}
+
+/** The one shape of an error. */
+function answer(reply: FastifyReply, status: number, code: string, message: string): void {
+  reply.code(status).send({ error: { code, message: message.slice(0, 1024) } });
+}
+
+function onError(
+  error: FastifyError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { random, log }: { random: Random; log: Log },
+): void {
+  if (error instanceof Refusal) {
+    if (error instanceof RateLimited) reply.header("retry-after", error.retryAfterSeconds);
+    else if (error.status === 503) reply.header("retry-after", Math.ceil(between(random, 1, 5)));
+    log.info({ path: request.url.slice(0, 200), code: error.code, remote: request.ip }, "request refused");
+    answer(reply, error.status, error.code, error.message);
+  } else if (error.statusCode !== undefined && error.statusCode < 500) {
+    // fastify's own: body too large, not JSON, no content type.
+    answer(reply, error.statusCode, "bad_request", error.message);
+  } else {
+    log.error({ path: request.url.slice(0, 200), error: messageOf(error) }, "request failed");
+    const away = error instanceof KubeError || error.name === "TimeoutError" || error.name === "AbortError";
+    if (away) reply.header("retry-after", Math.ceil(between(random, 5, 15)));
+    const message = away
+      ? "the operator cannot reach its API server just now, or lacks a right there; try again"
+      : "the operator failed; its log says more";
+    answer(reply, away ? 503 : 500, away ? "unavailable" : "internal", message);
+  }
+}
