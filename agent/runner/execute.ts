@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import type { RepositoryAccess } from "#protocol/config.ts";
+import type { AttemptEnd } from "../state/journal.ts";
 import { type Attempt, type Live, type Machine, type StopReason, stoppedVerdict, verdictOf } from "./attempt.ts";
 import { backup } from "./backup.ts";
 import { mayPass, retryDelayMs } from "./classify.ts";
@@ -68,10 +69,17 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
     clock.now(),
   );
   log.close(clock.now());
-  machine.secrets.remove(job.uid);
-  for (let number = 1; number <= current; number++)
-    rmSync(`${folder}/attempt-${number}`, { recursive: true, force: true });
-  return { end: { ...end, message: redact(end.message) }, attempt: current, logTail: log.tail() };
+  return {
+    end: { ...end, message: redact(end.message) },
+    attempt: current,
+    logTail: log.tail(),
+    cleanUp() {
+      machine.secrets.remove(job.uid);
+      for (let number = 1; number <= current; number++) {
+        rmSync(`${folder}/attempt-${number}`, { recursive: true, force: true });
+      }
+    },
+  };
 
   async function attempts(access: OpenAccess | undefined): Promise<End> {
     for (;;) {
@@ -84,7 +92,9 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
         leave();
       }
       const delay = retryIn(ended);
+      // The last attempt ends in the journal together with its job: in between, a crash would look like a retry due.
       if (delay === undefined) return ended;
+      journal.endAttempt(job.uid, current, clock.now(), attemptEnd(ended, redact));
       const seconds = Math.round(delay / 1000);
       const message = `attempt ${current} failed: ${ended.message}; next attempt ${seconds === 0 ? "now" : `in ${seconds} s`}`;
       log.add("agent", message, clock.now());
@@ -129,22 +139,12 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       report: (live) => execution.onLive(current, live),
     };
     attempt.report({ reason: "Running", message: "" });
-    let ended: End;
     try {
-      ended = await one(attempt, access);
+      return await one(attempt, access);
     } catch (error) {
       release.throwIfAborted();
-      ended = stoppedVerdict(attempt) ?? verdictOf(error);
+      return stoppedVerdict(attempt) ?? verdictOf(error);
     }
-    const { phase, reason, exitCode } = ended as End & { exitCode?: number };
-    const message = redact(ended.message);
-    journal.endAttempt(job.uid, current, clock.now(), {
-      phase,
-      reason,
-      message,
-      ...(exitCode === undefined ? {} : { exitCode }),
-    });
-    return ended;
   }
 
   function one(attempt: Attempt, access: OpenAccess | undefined): Promise<End> {
@@ -161,10 +161,10 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   /** How long to wait before the next attempt; undefined where there is to be none. */
   function retryIn(ended: End): number | undefined {
     if (job.kind !== "run" || stop.signal.aborted) return undefined;
-    const history = journal.attempts(job.uid);
-    const interrupted = history.filter(({ reason }) => reason === "Interrupted").length;
-    if (ended.reason === "Interrupted") return interrupted === 1 ? 0 : undefined;
-    const tries = history.length - interrupted;
+    const former = journal.attempts(job.uid).filter(({ finished }) => finished !== undefined);
+    const interrupted = former.filter(({ reason }) => reason === "Interrupted").length;
+    if (ended.reason === "Interrupted") return interrupted === 0 ? 0 : undefined;
+    const tries = former.length - interrupted + 1;
     if (!mayPass(ended.reason) || tries > job.spec.policy.retries) return undefined;
     const delay = retryDelayMs(tries + 1, machine.random.next());
     return delay < endsAt.ms - clock.monotonic() ? delay : undefined;
@@ -177,6 +177,12 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
     const when = current === 0 ? "before its start" : "between two attempts";
     return { phase: "Cancelled", reason: "Cancelled", message: `cancelled ${when}` };
   }
+}
+
+/** What the journal keeps of an attempt. */
+export function attemptEnd(end: End, show: (text: string) => string): AttemptEnd {
+  const { phase, reason, message, exitCode } = end;
+  return { phase, reason, message: show(message), ...(exitCode === undefined ? {} : { exitCode }) };
 }
 
 /** An init is short; an hour only bounds what hangs. */

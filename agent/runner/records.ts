@@ -1,3 +1,4 @@
+import type { CancelCommand } from "#protocol/command.ts";
 import type { Reason } from "#protocol/outcome.ts";
 import type { Progress, Record, RestoreRecord, RunRecord, TaskRecord } from "#protocol/record.ts";
 import type { ProgressReport } from "../link/core.ts";
@@ -113,6 +114,41 @@ export function finalRecord(
       };
     }
   }
+}
+
+/** The record of a slot that was passed over; `next` is when the policy fires again. */
+export function skippedRecord(
+  run: { uid: string; name: string; spec: BackupSpec },
+  now: number,
+  message: string,
+  next: number | undefined,
+): RunRecord {
+  const fields = runFields(run.spec, next === undefined ? undefined : iso(next));
+  return {
+    kind: "run",
+    ...unstarted(run, now),
+    phase: "Skipped",
+    reason: "Overlap",
+    message,
+    ...fields,
+    snapshots: [],
+  };
+}
+
+/** The record of a run or restore whose cancellation arrived before its command. */
+export function cancelledRecord(
+  subject: CancelCommand["subject"],
+  now: number,
+  policyName: string | undefined,
+): RunRecord | RestoreRecord {
+  const ended = { phase: "Cancelled", reason: "Cancelled", message: "cancelled before its start" } as const;
+  if (subject.kind === "restore") return { kind: "restore", ...unstarted(subject, now), ...ended };
+  const policy = { uid: subject.policyUID ?? "unknown", name: policyName ?? "unknown" };
+  return { kind: "run", ...unstarted(subject, now), ...ended, policy, trigger: "Manual", snapshots: [] };
+}
+
+function unstarted({ uid, name }: { uid: string; name: string }, now: number) {
+  return { uid, name, attempt: 0, completionTime: iso(now) };
 }
 
 function runFields(spec: BackupSpec, nextScheduleTime: string | undefined) {

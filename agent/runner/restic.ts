@@ -18,7 +18,7 @@ export interface Restic {
   /** Undefined where a server accepts connections, or where nothing can be said of it. */
   unreachable(): Promise<Verdict | undefined>;
   /** A short question that takes no lock. */
-  ask(argv: readonly string[], timeoutMs?: number): Promise<Answer>;
+  ask(argv: readonly string[]): Promise<Answer>;
   /**
    * A restic that outlives the agent: started, or adopted where a step of this name was begun before. `code` is undefined
    * where it is gone without a recorded exit.
@@ -56,8 +56,13 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     return environment;
   }
 
-  const ask = (argv: readonly string[], timeoutMs = ASK_TIMEOUT_MS) =>
-    askRestic({ resticPath: machine.resticPath, argv, env: env(), timeoutMs, clock, release, show });
+  async function ask(argv: readonly string[]): Promise<Answer> {
+    const { resticPath } = machine;
+    const answer = await askRestic({ resticPath, argv, env: env(), timeoutMs: ASK_TIMEOUT_MS, clock, release, show });
+    // Killed because the agent ends: no answer then says anything of the repository.
+    release.throwIfAborted();
+    return answer;
+  }
 
   /** Who holds the repository's exclusive lock, in words; undefined where nobody does or it cannot be found out. */
   async function lockHolder(): Promise<string | undefined> {
@@ -79,7 +84,9 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     const folder = known?.folder ?? `${attempt.folder}/${name}`;
     let process: ProcessID | undefined = known?.process;
     let ended: Promise<void> | undefined;
+    release.throwIfAborted();
     if (known === undefined) {
+      if (attempt.stop.aborted) throw new Error("stopped before restic began");
       journal.beginStep(uid, attempt.attempt, name, folder, clock.now());
       attempt.log.beginStep(`${attempt.attempt}/${name}`, clock.now());
       ({ exited: ended } = startDetached({

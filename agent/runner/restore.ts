@@ -50,10 +50,11 @@ export async function restore(
   const restic = openRestic(machine, attempt, access);
   let chosen = snapshotID;
   if (attempt.steps.length === 0) {
+    if (access === undefined) return interrupted("before it began");
     const targets = parts.map(({ to }) => checkTarget(machine.rules, to, machine.paths));
     const problem = await restic.unreachable();
     if (problem !== undefined) return problem;
-    const found = await choose(restic, command, access!);
+    const found = await choose(restic, command, access);
     if ("phase" in found) return found;
     if (command.pathMapping.length === 0 && command.include.length === 0 && !command.dryRun) {
       checkFreeSpace(targets[0]!, found.summary?.totalBytes ?? 0);

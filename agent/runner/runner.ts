@@ -1,11 +1,12 @@
 import { rmSync } from "node:fs";
+import { messageOf } from "#base/errors.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
 import { COMMAND_MEMORY_MS } from "#protocol/limits.ts";
 import type { Record } from "#protocol/record.ts";
 import type { ProgressReport } from "../link/core.ts";
 import type { State } from "../state/state.ts";
 import type { Live, Machine } from "./attempt.ts";
-import { execute } from "./execute.ts";
+import { attemptEnd, execute } from "./execute.ts";
 import { type Lane, openLane } from "./lane.ts";
 import { finalRecord, iso, type Job, jobOf, progressReport, runningRecord, type Standing } from "./records.ts";
 import { readRunLog } from "./run-log.ts";
@@ -96,16 +97,27 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       onLive: telling.live,
       onSnapshot: telling.snapshot,
     })
-      .then(({ end, attempt, logTail }) => {
+      .then(({ end, attempt, logTail, cleanUp }) => {
         const finished = clock.now();
         const started = job.started === undefined ? {} : { started: job.started };
         const record = finalRecord(job, end, { attempt, ...started, finished, logTail, ...nextScheduleTime(job) });
-        publish(record, () => journal.end(job.uid, finished, record));
+        publish(record, () => {
+          if (attempt > 0)
+            journal.endAttempt(
+              job.uid,
+              attempt,
+              finished,
+              attemptEnd(end, (text) => text),
+            );
+          journal.end(job.uid, finished, record);
+        });
+        cleanUp();
         log.info({ uid: job.uid, name: job.name, phase: end.phase, reason: end.reason }, `${job.kind} ended`);
       })
       .catch((error: unknown) => {
         // Only a write that failed (a full disk) gets here besides the release: the journal still has the job.
-        if (!release.signal.aborted) log.error({ uid: job.uid, name: job.name, error }, "result could not be written");
+        if (!release.signal.aborted)
+          log.error({ uid: job.uid, name: job.name, error: messageOf(error) }, "result could not be written");
       })
       .finally(() => {
         telling.end();

@@ -1,7 +1,9 @@
 import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
 import { canonical, sha256 } from "#protocol/canonical.ts";
 import type { PolicyPlan } from "#protocol/config.ts";
 import { jitterMs, nextSlot, previousSlot, type Seed } from "#protocol/slots.ts";
+import type { Log } from "../log.ts";
 import type { HeldConfig } from "../state/held-config.ts";
 import type { ScheduleStore } from "../state/schedules.ts";
 import { decide, type Missed, remembered } from "./due.ts";
@@ -27,12 +29,13 @@ const LONGEST_WAIT_MS = 30_000;
 /** Fires the schedules of `config()`: `start` is called for each due run, in one transaction with the mark of its slot. */
 export function startScheduler(options: {
   clock: Clock;
+  log: Log;
   config: () => HeldConfig | undefined;
   store: ScheduleStore;
   transaction: <T>(work: () => T) => T;
   start: (due: DueRun) => void;
 }): Scheduler {
-  const { clock, config, store, transaction, start } = options;
+  const { clock, log, config, store, transaction, start } = options;
   const missed = new Map<string, Missed>();
   /** The slots around now, by policy: found anew only when one of them has passed, not at each look. */
   const around = new Map<string, { key: string; previous: number | undefined; next: number | undefined }>();
@@ -91,7 +94,14 @@ export function startScheduler(options: {
     const held = config();
     const now = clock.now();
     let wake = now + LONGEST_WAIT_MS;
-    for (const policy of held?.policies ?? []) wake = Math.min(wake, look(policy, held!, now) ?? wake);
+    for (const policy of held?.policies ?? []) {
+      try {
+        wake = Math.min(wake, look(policy, held!, now) ?? wake);
+      } catch (error) {
+        // A disk that is full now may not be later: the slot is not marked, and is looked at again.
+        log.error({ policy: policy.name, error: messageOf(error) }, "schedule could not be carried out");
+      }
+    }
     cancel = clock.after(Math.max(0, wake - now), refresh);
   }
 

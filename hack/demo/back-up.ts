@@ -4,9 +4,9 @@ import { fileURLToPath } from "node:url";
 import { parse, stringify } from "yaml";
 import { HoldfastError } from "#base/errors.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
+import type { Stage } from "../stage/stage.ts";
+import { until } from "../stage/until.ts";
 import { chapter, say, show } from "./narrator.ts";
-import type { Stage } from "./stage.ts";
-import { until } from "./until.ts";
 
 const quickstart = fileURLToPath(new URL("../../examples/quickstart", import.meta.url));
 const ENDED = ["Succeeded", "PartiallyFailed", "Failed", "Cancelled", "Skipped"];
@@ -26,11 +26,9 @@ interface NewRun {
 
 /** Creates the quickstart's BackupRun, changed by `change`, and returns its name. */
 export async function createRun(stage: Stage, change: (run: NewRun) => void): Promise<string> {
-  const created = await stage.kubectlWith(
+  const created = await stage.kubectl(
+    ["create", "--filename=-", "--output=name"],
     manifest<NewRun>("backuprun.yaml", change),
-    "create",
-    "--filename=-",
-    "--output=name",
   );
   return created.trim().replace(/^.*\//, "");
 }
@@ -64,7 +62,7 @@ export async function backUp(stage: Stage): Promise<string> {
     ),
   );
   const runs = await Promise.all(names.map((name) => succeeded(stage, name, 120)));
-  show("kubectl get backupruns", await stage.kubectl("get", "backupruns"));
+  show("kubectl get backupruns", await stage.kubectl(["get", "backupruns"]));
   const files = runs.reduce((sum, run) => sum + (run.status?.snapshots?.[0]?.totalFiles ?? 0), 0);
   return `${files} files of two hosts backed up`;
 }

@@ -4,11 +4,12 @@ import { join } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
+import type { Machine } from "../stage/machine.ts";
+import { processesUsing } from "../stage/process.ts";
+import type { Stage } from "../stage/stage.ts";
+import { until } from "../stage/until.ts";
 import { createRun, succeeded } from "./back-up.ts";
 import { chapter, say, show } from "./narrator.ts";
-import { processesUsing } from "./process.ts";
-import type { Stage } from "./stage.ts";
-import { until } from "./until.ts";
 
 /** Every minute, so that one slot falls into any pause; the other fields are those of the quickstart's policy. */
 const PULSE = `
@@ -31,8 +32,8 @@ const UPLOAD_KIBPS = 1024;
  */
 export async function killInMidRun(stage: Stage): Promise<string> {
   chapter("kill -9 of the operator and of an agent, in the middle of a long backup");
-  const [web1, web2] = stage.machines;
-  await stage.kubectlWith(PULSE, "apply", "--filename=-");
+  const [web1, web2] = stage.machines as [Machine, Machine];
+  await stage.apply(PULSE);
   await until("web-1 has the new policy on its disk", 30, async () => {
     const policy = await stage.get<{ status?: { hosts?: { applied?: number } } }>("backuppolicy", "pulse");
     return policy.status?.hosts?.applied === 1;
@@ -47,14 +48,14 @@ export async function killInMidRun(stage: Stage): Promise<string> {
     const run = await stage.get<BackupRun>("backuprun", name);
     return run.status?.phase === "Running" && run.status.progress?.percent !== undefined;
   });
-  show(`kubectl get backuprun ${name}`, await stage.kubectl("get", "backuprun", name));
+  show(`kubectl get backuprun ${name}`, await stage.kubectl(["get", "backuprun", name]));
 
   await stage.operator.stop("SIGKILL");
   const since = Date.now();
   say("operator: kill -9");
   await web2.agent.stop("SIGKILL");
   say("agent of web-2: kill -9");
-  const restic = processesUsing(join(stage.directory, "web-2"));
+  const restic = processesUsing(web2.folder);
   if (restic.length === 0) throw new HoldfastError("demo/restic-gone", "restic ended with its agent");
   say(`restic goes on without them (pid ${restic.join(", ")})`);
   web2.agent.start();
@@ -63,17 +64,17 @@ export async function killInMidRun(stage: Stage): Promise<string> {
   // The slot after now fires without an operator; a run takes a moment, so wait a little past the full minute.
   const slot = Math.ceil((systemClock.now() + 1000) / 60_000) * 60_000;
   say(`the policy "pulse" fires at ${new Date(slot).toISOString()} on web-1, with no operator to tell it to`);
-  const before = await snapshots(stage, "policy=demo/pulse");
+  const before = await stage.snapshots("policy=demo/pulse");
   await until("web-1 makes a snapshot by itself", 90, async () => {
-    return (await snapshots(stage, "policy=demo/pulse")).length > before.length;
+    return (await stage.snapshots("policy=demo/pulse")).length > before.length;
   });
   say("web-1 has made a snapshot by itself");
-  await stage.kubectl("patch", "backuppolicy", "pulse", "--type=merge", '--patch={"spec":{"suspend":true}}');
+  await stage.kubectl(["patch", "backuppolicy", "pulse", "--type=merge", '--patch={"spec":{"suspend":true}}']);
 
   await stage.startOperator();
   say("operator: started again");
   const run = await succeeded(stage, name, 120);
-  const made = await snapshots(stage, `run=${run.metadata.uid}`);
+  const made = await stage.snapshots(`run=${run.metadata.uid}`);
   if (made.length !== 1) throw new HoldfastError("demo/snapshots", `${name} made ${made.length} snapshots, not 1`);
   say(`restic itself shows one snapshot of this run: ${made[0]!.slice(0, 8)}`);
   const slots = await until("the run of the missed minute appears", 90, async () => {
@@ -89,10 +90,4 @@ export async function killInMidRun(stage: Stage): Promise<string> {
   say(`BackupRun ${slots[0]!.metadata.name} of ${slots[0]!.spec.scheduledTime} appeared`);
   web1.agent.expectRunning();
   return "a backup outlived its operator and its agent, with one snapshot and one result; a schedule fired without the operator";
-}
-
-/** Ids of the snapshots that carry `tag`, by restic itself. */
-async function snapshots(stage: Stage, tag: string): Promise<string[]> {
-  const list = JSON.parse(await stage.restic("snapshots", "--json", "--tag", tag)) as { id: string }[];
-  return list.map(({ id }) => id);
 }

@@ -3,12 +3,15 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { type Cluster, startCluster } from "../cluster/cluster.ts";
+import { applyCRDs } from "../cluster/crds.ts";
+import { Stage, sweepStages } from "../stage/stage.ts";
+import { ensureTools } from "../tools/tools.ts";
 import { backUp } from "./back-up.ts";
 import { enrol } from "./enrol.ts";
 import { killInMidRun } from "./kill-in-mid-run.ts";
 import { chapter, say, show } from "./narrator.ts";
 import { restore } from "./restore.ts";
-import { NAMESPACE, Stage, sweepDemos } from "./stage.ts";
 
 const { values } = parseArgs({
   options: {
@@ -33,11 +36,15 @@ if (!Number.isInteger(files) || files < 1 || files > 1_000_000) {
 }
 
 const began = systemClock.monotonic();
+let cluster: Cluster | undefined;
 let stage: Stage | undefined;
 let striking: Promise<void> | undefined;
 /** Once, whatever asks for it first: the end of the demo, an error, or Ctrl-C. */
 const strike = () => {
-  striking ??= stage?.strike() ?? Promise.resolve();
+  striking ??= (async () => {
+    await stage?.strike();
+    await cluster?.stop();
+  })();
   return striking;
 };
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -49,22 +56,29 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 try {
   chapter("A Kubernetes API, a repository server, an operator");
-  await sweepDemos();
-  stage = await Stage.set();
+  for (const folder of await sweepStages()) say(`removed ${folder}, left behind by a demo that was killed`);
+  const report = (line: string) => say(line);
+  await ensureTools(["restic", "rest-server"], { report });
+  cluster = await startCluster({ report });
+  await applyCRDs(cluster);
+  say(`Kubernetes API up at ${cluster.server}`);
+  stage = await Stage.set({ cluster, namespace: "demo", system: "holdfast-system" });
+  say(`rest-server up at ${stage.repository.url.replace(/^rest:/, "")} (TLS, htpasswd)`);
+  say(`operator up (pid ${stage.operator.pid})`);
   const results = [await enrol(stage, files), await backUp(stage), await killInMidRun(stage), await restore(stage)];
   chapter("What Kubernetes shows");
   const kinds = "hosts,repositories,backuppolicies,backupruns,restores";
-  show(`kubectl get ${kinds}`, await stage.kubectl("get", kinds));
+  show(`kubectl get ${kinds}`, await stage.kubectl(["get", kinds]));
   chapter("Summary");
   for (const result of results) say(`✓ ${result}`);
   say(`all of it in ${((systemClock.monotonic() - began) / 1000).toFixed(0)} s`);
   if (values.keep) await keep(stage);
 } catch (error) {
   say(`✗ ${messageOf(error)}`);
-  if (stage !== undefined) stage.sayLogs();
+  for (const [file, end] of stage?.logs() ?? []) show(`tail ${file}`, end.replace(/^(.{500}).+$/gm, "$1…"));
   process.exitCode = 1;
 } finally {
-  if (stage !== undefined) say("taking everything down");
+  if (striking === undefined) say("taking everything down");
   await strike();
 }
 
@@ -73,7 +87,7 @@ async function keep(stage: Stage): Promise<void> {
   chapter("Kept up");
   writeFileSync(
     join(stage.directory, "env"),
-    `export KUBECONFIG=${stage.cluster.kubeconfig}\nalias kubectl='${stage.cluster.kubectl} --namespace ${NAMESPACE}'\n`,
+    `export KUBECONFIG=${stage.cluster.kubeconfig}\nalias kubectl='${stage.cluster.kubectl} --namespace ${stage.namespace}'\n`,
   );
   say(`in another shell:  source ${join(stage.directory, "env")}`);
   say("  kubectl get holdfast");

@@ -2,32 +2,31 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { HoldfastError } from "#base/errors.ts";
 import type { Restore } from "#crds/restore.ts";
+import type { Machine } from "../stage/machine.ts";
+import type { Stage } from "../stage/stage.ts";
+import { until } from "../stage/until.ts";
 import { manifest } from "./back-up.ts";
 import { chapter, say, show } from "./narrator.ts";
-import type { Stage } from "./stage.ts";
 import { differences, readTree } from "./tree.ts";
-import { until } from "./until.ts";
 
 /** Deletes web-1's tree, restores it to another folder, and compares content, modes and times. */
 export async function restore(stage: Stage): Promise<string> {
   chapter("Everything is deleted, and comes back");
-  const [web1] = stage.machines;
+  const [web1] = stage.machines as [Machine];
   const tree = join(web1.root, "srv/www");
   const before = await readTree(tree);
   rmSync(tree, { recursive: true });
   say(`web-1: rm -r /srv/www   (${before.size} files, folders and links)`);
-  const created = await stage.kubectlWith(
+  const created = await stage.kubectl(
+    ["create", "--filename=-", "--output=name"],
     manifest<Restore>("restore.yaml", () => {}),
-    "create",
-    "--filename=-",
-    "--output=name",
   );
   const name = created.trim().replace(/^.*\//, "");
   const ended = await until(`Restore ${name} ends`, 120, async () => {
     const found = await stage.get<Restore>("restore", name);
     return ["Succeeded", "PartiallyFailed", "Failed", "Cancelled"].includes(found.status?.phase ?? "") && found;
   });
-  show(`kubectl get restore ${name}`, await stage.kubectl("get", "restore", name));
+  show(`kubectl get restore ${name}`, await stage.kubectl(["get", "restore", name]));
   if (ended.status?.phase !== "Succeeded")
     throw new HoldfastError("demo/restore", `Restore ${name} is ${ended.status?.phase}: ${ended.status?.message}`);
   const after = await readTree(join(web1.root, "var/lib/holdfast/restore/www/srv/www"));

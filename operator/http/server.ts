@@ -1,6 +1,5 @@
 import type { Server } from "node:https";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { between, type Random } from "#base/random.ts";
 import { HEADERS_TIMEOUT_MS } from "#protocol/limits.ts";
@@ -24,7 +23,6 @@ const MAX_CONNECTIONS = 20_000;
 export interface HttpOptions {
   readonly serving: ServingMaterial;
   readonly random: Random;
-  readonly clock: Clock;
   readonly log: Log;
 }
 

@@ -8,7 +8,7 @@ import { errorEffect, type SentConfig, type SessionEffect, type SessionState, ty
 /** Asks what the agent should hold; while an answer is under way, once more after it. */
 export function pull(state: SessionState): Step {
   if (state.phase !== "live") return [state, []];
-  if (state.pull !== "idle") return [state, []];
+  if (state.pull !== "idle") return [{ ...state, pull: "again" }, []];
   return [{ ...state, pull: "busy" }, [{ type: "pull", held: state.held }]];
 }
 

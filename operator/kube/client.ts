@@ -220,7 +220,7 @@ export class HttpClient implements WatchClient {
 
   #at(kind: Kind<KubeObject>, ref: Ref, subresource?: string): { path: string; on: string } {
     if (ref.name === "" || (kind.namespaced && !ref.namespace)) {
-      throw new KubeError(0, "BadRequest", `${kind.kind} needs ${kind.namespaced ? "a namespace and " : ""}a name`);
+      throw new KubeError(400, "BadRequest", `${kind.kind} needs ${kind.namespaced ? "a namespace and " : ""}a name`);
     }
     const path = pathOf(kind, ref.namespace, ref.name, subresource);
     return { path, on: ref.namespace === undefined ? ref.name : `${ref.namespace}/${ref.name}` };

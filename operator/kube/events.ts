@@ -135,7 +135,10 @@ export class EventRecorder {
 
 /** The API server counts bytes of UTF-8, and a character cut in two is none. */
 function clip(text: string, bytes: number): string {
-  return Buffer.from(text).subarray(0, bytes).toString("utf8").replace(/\uFFFD$/, "");
+  return Buffer.from(text)
+    .subarray(0, bytes)
+    .toString("utf8")
+    .replace(/\uFFFD$/, "");
 }
 
 export interface EventRecorderOptions {

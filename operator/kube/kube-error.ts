@@ -52,7 +52,7 @@ export class KubeError extends HoldfastError {
     message: string,
     options?: { cause?: unknown; retryAfterMs?: number | undefined },
   ) {
-    const known = reason !== undefined && reason in CODES ? reason : (REASONS[status] ?? "BadResponse");
+    const known = reason !== undefined && Object.hasOwn(CODES, reason) ? reason : (REASONS[status] ?? "BadResponse");
     super(CODES[known] ?? "kube/bad-response", message, options);
     this.name = "KubeError";
     this.status = status;

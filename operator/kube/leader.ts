@@ -57,10 +57,7 @@ export class LeaderElector {
       const released = signal.aborted;
       this.#leaderUntil = Number.NEGATIVE_INFINITY;
       metrics.leader.set({ name }, 0);
-      this.#log[released ? "info" : "warn"](
-        {},
-        released ? "no longer leading: stopped" : "leadership lost",
-      );
+      this.#log[released ? "info" : "warn"]({}, released ? "no longer leading: stopped" : "leadership lost");
       lost.abort(new Error(released ? "the leader election was stopped" : "leadership was lost"));
       onStoppedLeading();
       if (released) await this.#release();

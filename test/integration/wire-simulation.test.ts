@@ -89,6 +89,7 @@ function history(seed: number): string[] {
     wrong.push("the agent holds an old configuration");
   if (cluster.facts?.applied !== core.held().id)
     wrong.push("the Host tells another configuration than the agent holds");
+  if (core.me.highestEpoch !== cluster.epoch) wrong.push("the agent's disk does not hold the newest epoch");
   if (cluster.epochs.length < 5) wrong.push("hardly any session: the history shows nothing");
   return wrong.map((sentence) => `seed ${seed}: ${sentence}`);
 }

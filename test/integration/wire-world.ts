@@ -346,7 +346,7 @@ export class World {
     }
   }
 
-  #open(session: SimSession, { hello, receivedAt }: Extract<SessionEffect, { type: "open" }>): void {
+  #open(session: SimSession, { hello, receivedAt, facts }: Extract<SessionEffect, { type: "open" }>): void {
     const { cluster } = this;
     if (!session.alive) return;
     if (cluster.connectedAt >= receivedAt) {
@@ -358,6 +358,7 @@ export class World {
     cluster.epoch = nextEpoch(cluster.epoch, hello.highestEpoch);
     cluster.epochs.push(cluster.epoch);
     cluster.connectedAt = receivedAt;
+    cluster.facts = facts;
     const nonce = `nonce-${cluster.epoch}`;
     cluster.nonces = rotateNonces(hello.nonce, nonce);
     const { epoch } = cluster;

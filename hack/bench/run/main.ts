@@ -6,11 +6,14 @@ import { promisify } from "node:util";
 import { systemClock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
+import { startCluster } from "../../cluster/cluster.ts";
+import { applyCRDs } from "../../cluster/crds.ts";
 import { createRun } from "../../demo/back-up.ts";
 import { enrol } from "../../demo/enrol.ts";
 import { say } from "../../demo/narrator.ts";
-import { Stage } from "../../demo/stage.ts";
-import { until } from "../../demo/until.ts";
+import type { Machine } from "../../stage/machine.ts";
+import { Stage } from "../../stage/stage.ts";
+import { until } from "../../stage/until.ts";
 import { type Request, readAudit, writes } from "./audit.ts";
 import { calls, recorder } from "./calls.ts";
 import { connectionsTo, residentMiB } from "./sockets.ts";
@@ -27,15 +30,17 @@ const FILES = 20_000;
 const SETTLE_MS = 12_000;
 
 const exec = promisify(execFile);
-const stage = await Stage.set({ resticOfAgents: recorder });
+const cluster = await startCluster({ report: say });
+await applyCRDs(cluster);
+const stage = await Stage.set({ cluster, namespace: "bench", system: "bench-system", resticOfAgents: recorder });
 try {
   await enrol(stage, FILES);
-  const [web1] = stage.machines;
+  const [web1] = stage.machines as [Machine];
   const tiny = join(web1.root, "srv/tiny");
   mkdirSync(tiny);
   for (let i = 0; i < 10; i++) writeFileSync(join(tiny, `${i}.txt`), `file ${i}`);
-  await stage.kubectlWith(policy("tiny", "/srv/tiny"), "apply", "--filename=-");
-  await stage.kubectl("wait", "--for=condition=Ready", "--timeout=30s", "backuppolicy/tiny");
+  await stage.apply(policy("tiny", "/srv/tiny"));
+  await stage.kubectl(["wait", "--for=condition=Ready", "--timeout=30s", "backuppolicy/tiny"]);
   await run("tiny"); // The first one fills restic's cache.
   await systemClock.sleep(SETTLE_MS);
 
@@ -96,6 +101,7 @@ try {
   for (const [what, figure] of rows) console.log(`| ${what} | ${figure} |`);
 } finally {
   await stage.strike();
+  await cluster.stop();
 }
 
 interface Timing {
@@ -145,7 +151,7 @@ async function bareBackup(): Promise<number> {
   if (last === undefined) throw new HoldfastError("bench/calls", "the agent has made no backup yet");
   const environment = stage.resticEnvironment(join(stage.directory, "web-1/cache"));
   const started = systemClock.monotonic();
-  await exec(stage.resticProgram, last.arguments, { env: environment, maxBuffer: 2 ** 26 });
+  await exec(stage.restic.program, last.arguments, { env: environment, maxBuffer: 2 ** 26 });
   return systemClock.monotonic() - started;
 }
 

@@ -1,0 +1,55 @@
+import { expect, test } from "vitest";
+import type { BackupRun } from "#crds/backuprun.ts";
+import type { Host } from "#crds/host.ts";
+import type { Phase } from "#protocol/outcome.ts";
+import { at, hostOf, NOON, policyOf, runOf } from "../fixtures.ts";
+import { surplus } from "./history.ts";
+
+/** Runs named a, b, c, ... that ended one minute after the other. */
+function ended(phases: Phase[], hostRef = "web-1", spec: Partial<BackupRun["spec"]> = {}): BackupRun[] {
+  return phases.map((phase, index) =>
+    runOf(`${hostRef}-${"abcdefgh"[index]}`, {
+      spec: { hostRef, ...spec },
+      status: { phase, completionTime: at(NOON + index * 60_000) },
+    }),
+  );
+}
+const summarized = (lastRun: string, lastPhase: string) =>
+  hostOf("web-1", { status: { policies: [{ name: "www", lastRun, lastPhase }] } });
+
+const S = "Succeeded";
+test.each<[string, BackupRun[], Parameters<typeof policyOf>[1], Host | undefined, string[]]>([
+  ["three succeeded ones stay, the oldest go", ended([S, S, S, S, S]), {}, undefined, ["web-1-b", "web-1-a"]],
+  ["one of the others stays", ended(["Failed", "Cancelled", S]), {}, undefined, ["web-1-a"]],
+  [
+    "what has not ended stays",
+    ended(["Running", "Running", "Pending"]),
+    { spec: { failedRunsHistoryLimit: 0 } },
+    undefined,
+    [],
+  ],
+  ["each host has its own history", [...ended([S, S]), ...ended([S, S], "web-2")], {}, undefined, []],
+  [
+    "a rehearsal does not push out a backup",
+    [...ended([S, S, S]), ...ended([S, S], "web-1", { overrides: { dryRun: true } })],
+    {},
+    undefined,
+    ["web-1-a"],
+  ],
+  [
+    "with limits of zero all go once the Host remembers the newest",
+    ended([S, S]),
+    { spec: { successfulRunsHistoryLimit: 0 } },
+    summarized("web-1-b", S),
+    ["web-1-b", "web-1-a"],
+  ],
+  [
+    "the newest stays until then",
+    ended([S, S]),
+    { spec: { successfulRunsHistoryLimit: 0 } },
+    summarized("web-1-a", S),
+    ["web-1-a"],
+  ],
+])("%s", (_, runs, policy, host, want) => {
+  expect(surplus(policyOf("www", policy), runs, () => host).map(({ metadata }) => metadata.name)).toEqual(want);
+});

@@ -1,0 +1,49 @@
+import type { BackupPolicy } from "#crds/backuppolicy.ts";
+import type { BackupRun } from "#crds/backuprun.ts";
+import type { Host } from "#crds/host.ts";
+import { isTerminal } from "#protocol/outcome.ts";
+
+/** A backup that counts: not a rehearsal. */
+export function isSuccess(run: BackupRun): boolean {
+  return run.status?.phase === "Succeeded" && run.spec.overrides?.dryRun !== true;
+}
+
+/** When it ended, or was created; milliseconds since 1970. */
+export function endOf({ status, metadata }: BackupRun): number {
+  return Date.parse(status?.completionTime ?? metadata.creationTimestamp ?? "") || 0;
+}
+
+export function newestFirst(a: BackupRun, b: BackupRun): number {
+  return endOf(b) - endOf(a) || (a.metadata.name < b.metadata.name ? 1 : -1);
+}
+
+/**
+ * The ended runs of a policy beyond its history limits, which are per host: the succeeded ones and all others apart. The
+ * newest of a host goes only once the Host's own summary has it, because that is then all that remembers it.
+ */
+export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: (name: string) => Host | undefined) {
+  const { successfulRunsHistoryLimit = 3, failedRunsHistoryLimit = 1 } = policy.spec;
+  const byHost = Map.groupBy(
+    runs.filter((run) => isTerminal(run.status?.phase) && run.metadata.deletionTimestamp === undefined),
+    (run) => run.spec.hostRef,
+  );
+  const result: BackupRun[] = [];
+  for (const [name, ended] of byHost) {
+    const sorted = ended.toSorted(newestFirst);
+    const beyond = new Set([
+      ...sorted.filter(isSuccess).slice(successfulRunsHistoryLimit),
+      ...sorted.filter((run) => !isSuccess(run)).slice(failedRunsHistoryLimit),
+    ]);
+    const newest = sorted[0];
+    if (newest !== undefined && !isRemembered(newest, policy, host(name))) beyond.delete(newest);
+    result.push(...beyond);
+  }
+  return result;
+}
+
+function isRemembered(run: BackupRun, policy: BackupPolicy, host: Host | undefined): boolean {
+  if (host === undefined) return true;
+  const summary = host.status?.policies?.find(({ name }) => name === policy.metadata.name);
+  // A host the policy no longer selects keeps no summary of it.
+  return summary === undefined || (summary.lastRun === run.metadata.name && summary.lastPhase === run.status?.phase);
+}

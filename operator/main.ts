@@ -1,0 +1,242 @@
+import { randomBytes } from "node:crypto";
+import { pino } from "pino";
+import { collectDefaultMetrics, Registry } from "prom-client";
+import { systemClock as clock } from "#base/clock.ts";
+import { HoldfastError, messageOf } from "#base/errors.ts";
+import { systemRandom as random } from "#base/random.ts";
+import { RELEASE } from "#protocol/version.ts";
+import { type OperatorConfig, readConfig } from "./config.ts";
+import { openCaches } from "./controllers/caches.ts";
+import { tokenController } from "./controllers/token/reconcile.ts";
+import { enrollRoute } from "./http/enroll.ts";
+import { healthRoutes } from "./http/health.ts";
+import { metricsRoute } from "./http/metrics.ts";
+import { createHttp } from "./http/server.ts";
+import { CredentialAuthenticator } from "./hub/authenticator.ts";
+import { CommandAnswers } from "./hub/command-sink.ts";
+import { EnrolmentDesk } from "./hub/enrolment.ts";
+import { Gateway } from "./hub/gateway.ts";
+import { LastWrites } from "./hub/last-writes.ts";
+import { observeHosts } from "./hub/observe-hosts.ts";
+import { persist } from "./hub/persist.ts";
+import { ProgressWriter } from "./hub/progress-sink.ts";
+import { ResourceRecords } from "./hub/record-sink.ts";
+import { revocationController } from "./hub/revocation.ts";
+import { HostSessions } from "./hub/session-store.ts";
+import { TaskRecords } from "./hub/task-records.ts";
+import { loadInstallation } from "./installation/installation.ts";
+import { keepServing, servingMaterial } from "./installation/serving.ts";
+import { HttpClient } from "./kube/client.ts";
+import { loadConnection } from "./kube/connection.ts";
+import { EventRecorder } from "./kube/events.ts";
+import { Informers } from "./kube/informers.ts";
+import { LeaderElector } from "./kube/leader.ts";
+import type { Log } from "./kube/log.ts";
+import { kubeMetrics } from "./kube/metrics.ts";
+import { REPLICA_LABEL, ReplicaLease, ReplicaLeases } from "./kube/replica-lease.ts";
+import { Leases } from "./kube/resource.ts";
+import { shutdown } from "./kube/shutdown.ts";
+
+/** Values under these names never reach the log, whoever puts an object with them there. */
+const SECRET_FIELDS = [
+  "token",
+  "credential",
+  "password",
+  "authorization",
+  "data",
+  "stringData",
+  "env",
+  "ticket",
+  "nonce",
+];
+
+function createLog(level: OperatorConfig["logLevel"]): Log {
+  return pino({
+    level,
+    base: {},
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "[redacted]" },
+  });
+}
+
+/** Builds the operator from its parts, starts it, and stops it in order when `stop` aborts. Resolves when it has ended. */
+async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise<boolean> {
+  const identity = `${config.replica}-${randomBytes(4).toString("hex")}`;
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const metrics = kubeMetrics(registry);
+  const connection = await loadConnection({ env: process.env, clock });
+  const client = new HttpClient({ connection, userAgent: `holdfast/${RELEASE}`, clock, random, log, metrics });
+  const parts = { client, clock, random, log, metrics };
+  log.info({ version: RELEASE, replica: identity, server: connection.server.host }, "starting");
+
+  const installation = await persist(parts, stop, () => loadInstallation(client, config.namespace, clock.now()));
+  const { clusterID, pin } = installation;
+
+  const informers = new Informers({ ...parts, namespaces: config.watchNamespaces });
+  const caches = openCaches(informers);
+  const leases = new ReplicaLeases({
+    informer: informers.of(Leases, { namespaces: [config.namespace], labelSelector: REPLICA_LABEL }),
+    clock,
+  });
+  const replicaLease = new ReplicaLease({ client, namespace: config.namespace, identity, clock, log });
+  const events = new EventRecorder({ client, component: "holdfast.dev/operator", identity, clock, log, metrics });
+
+  // The agents' side.
+  const running = new AbortController();
+  const lastWrites = new LastWrites();
+  const desired = {
+    desired: async () => ({ commands: [] }),
+    tried: () => undefined,
+    ended() {},
+    taskOf: () => undefined,
+    configID: () => undefined,
+    start() {},
+  };
+  const tasks = new TaskRecords({ ...parts, caches, tries: desired });
+  const records = new ResourceRecords({ ...parts, caches, lastWrites, tasks, registry });
+  const sessions = new HostSessions({
+    ...parts,
+    caches,
+    leases,
+    events,
+    replica: identity,
+    clusterID,
+    isHere: (host) => hub.session(host) !== undefined,
+    desiredConfig: (host) => desired.configID(),
+  });
+  const hub = new Gateway({
+    ...parts,
+    registry,
+    ports: {
+      authenticator: new CredentialAuthenticator({
+        ...parts,
+        caches,
+        installation,
+        watchNamespaces: config.watchNamespaces,
+      }),
+      store: sessions,
+      desired,
+      records,
+      progress: new ProgressWriter({ ...parts, caches, lastWrites, tasks }),
+      commands: new CommandAnswers({
+        caches,
+        records,
+        tasks,
+        taskOf: desired.taskOf,
+        clock,
+        log,
+        signal: running.signal,
+      }),
+    },
+  });
+  observeHosts(caches, hub);
+  desired.start();
+
+  // HTTP.
+  const { host, hostname } = config.publicURL;
+  const names = [hostname.replace(/^\[|\]$/g, ""), "localhost", `holdfast.${config.namespace}.svc`];
+  const app = createHttp({ serving: await servingMaterial(installation.authority, names, clock), random, log });
+  const desk = new EnrolmentDesk({
+    ...parts,
+    caches,
+    installation,
+    endpoint: `wss://${host}/v1/agent`,
+    onTakeover: (taken, signal) => sessions.takeOver(taken, signal),
+  });
+  enrollRoute(app, { enroll: (request, signal) => desk.enroll(request, signal), clock });
+  healthRoutes(app, () => !stop.aborted && informers.hasSynced);
+  metricsRoute(app, { registry, client, clock });
+  hub.attach(app.server);
+
+  // Leader.
+  const address = { server: config.publicURL.origin, pin };
+  const controlled = { ...parts, informers, caches };
+  const controllers = [tokenController({ ...controlled, address }), revocationController(controlled)];
+  const stopControllers = new AbortController();
+  let controlling: Promise<unknown> = Promise.resolve();
+  const stopElection = new AbortController();
+  const elector = new LeaderElector({
+    ...parts,
+    namespace: config.namespace,
+    name: "holdfast-operator",
+    identity,
+    onStartedLeading(lost) {
+      const end = AbortSignal.any([lost, stopControllers.signal]);
+      controlling = Promise.all(controllers.map((controller) => controller.run(end, lost)));
+    },
+    onStoppedLeading() {},
+  });
+
+  informers.start(running.signal);
+  const recording = events.run(running.signal);
+  const stopLease = new AbortController();
+  const renewing = replicaLease.run(stopLease.signal);
+  const electing = elector.run(stopElection.signal);
+  void keepServing(app.server, installation.authority, names, clock, running.signal);
+  await informers.synced(stop).catch(() => undefined);
+  if (!stop.aborted) {
+    await app.listen(config.listen);
+    log.info({ ...config.listen, publicURL: config.publicURL.origin, pin, clusterID }, "serving");
+    await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+  }
+
+  const clean = await shutdown(
+    [
+      // Readiness is off since `stop` aborted.
+      { name: "agents", run: () => hub.drain() },
+      { name: "http", run: () => app.close() },
+      {
+        name: "controllers",
+        run: async () => {
+          stopControllers.abort();
+          await controlling;
+        },
+      },
+      {
+        name: "leases",
+        run: async () => {
+          stopElection.abort();
+          stopLease.abort();
+          await Promise.all([electing, renewing]);
+        },
+      },
+      {
+        name: "caches",
+        run: async () => {
+          running.abort();
+          await Promise.all([informers.stopped(), recording]);
+        },
+      },
+    ],
+    { clock, log },
+  );
+  await client.close();
+  return clean;
+}
+
+async function main(): Promise<void> {
+  const stop = new AbortController();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+    process.on(signal, () => {
+      // Who asks twice does not want to wait.
+      if (stop.signal.aborted) process.exit(1);
+      stop.abort(new Error(`received ${signal}`));
+    });
+  }
+  let log: Log | undefined;
+  try {
+    const config = readConfig(process.env);
+    log = createLog(config.logLevel);
+    const clean = await run(config, log, stop.signal);
+    process.exit(clean ? 0 : 1);
+  } catch (error) {
+    const code = error instanceof HoldfastError ? error.code : "unexpected";
+    if (log === undefined) console.error(messageOf(error));
+    else log.error({ code, error: messageOf(error) }, "the operator cannot go on");
+    process.exit(1);
+  }
+}
+
+await main();
