@@ -7,6 +7,13 @@ import { systemRandom as random } from "#base/random.ts";
 import { RELEASE } from "#protocol/version.ts";
 import { type OperatorConfig, readConfig } from "./config.ts";
 import { openCaches } from "./controllers/caches.ts";
+import { deadReplicaController } from "./controllers/host/dead-replicas.ts";
+import { hostController } from "./controllers/host/reconcile.ts";
+import { policyController } from "./controllers/policy/reconcile.ts";
+import { repositoryController } from "./controllers/repository/reconcile.ts";
+import { SecretReader } from "./controllers/repository/secret-reader.ts";
+import { restoreController } from "./controllers/restore/reconcile.ts";
+import { runController } from "./controllers/run/reconcile.ts";
 import { tokenController } from "./controllers/token/reconcile.ts";
 import { enrollRoute } from "./http/enroll.ts";
 import { healthRoutes } from "./http/health.ts";
@@ -14,6 +21,7 @@ import { metricsRoute } from "./http/metrics.ts";
 import { createHttp } from "./http/server.ts";
 import { CredentialAuthenticator } from "./hub/authenticator.ts";
 import { CommandAnswers } from "./hub/command-sink.ts";
+import { DesiredConfigurations } from "./hub/desired-source.ts";
 import { EnrolmentDesk } from "./hub/enrolment.ts";
 import { Gateway } from "./hub/gateway.ts";
 import { LastWrites } from "./hub/last-writes.ts";
@@ -86,15 +94,15 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   // The agents' side.
   const running = new AbortController();
   const lastWrites = new LastWrites();
-  const desired = {
-    desired: async () => ({ commands: [] }),
-    tried: () => undefined,
-    ended() {},
-    taskOf: () => undefined,
-    configID: () => undefined,
-    start() {},
-  };
-  const tasks = new TaskRecords({ ...parts, caches, tries: desired });
+  const secrets = new SecretReader({ ...parts, caches });
+  const desired = new DesiredConfigurations({
+    ...parts,
+    caches,
+    secrets,
+    clusterID,
+    refresh: (host) => hub.refresh(host),
+  });
+  const tasks = new TaskRecords({ ...parts, caches, tries: desired.tries });
   const records = new ResourceRecords({ ...parts, caches, lastWrites, tasks, registry });
   const sessions = new HostSessions({
     ...parts,
@@ -104,7 +112,7 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
     replica: identity,
     clusterID,
     isHere: (host) => hub.session(host) !== undefined,
-    desiredConfig: (host) => desired.configID(),
+    desiredConfig: (host) => desired.lastID(host),
   });
   const hub = new Gateway({
     ...parts,
@@ -124,7 +132,7 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
         caches,
         records,
         tasks,
-        taskOf: desired.taskOf,
+        tries: desired.tries,
         clock,
         log,
         signal: running.signal,
@@ -132,7 +140,6 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
     },
   });
   observeHosts(caches, hub);
-  desired.start();
 
   // HTTP.
   const { host, hostname } = config.publicURL;
@@ -153,7 +160,16 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   // Leader.
   const address = { server: config.publicURL.origin, pin };
   const controlled = { ...parts, informers, caches };
-  const controllers = [tokenController({ ...controlled, address }), revocationController(controlled)];
+  const controllers = [
+    tokenController({ ...controlled, address }),
+    revocationController(controlled),
+    hostController({ ...controlled, secrets, planner: desired }),
+    deadReplicaController({ ...controlled, leases }),
+    repositoryController({ ...controlled, secrets }),
+    policyController({ ...controlled, events }),
+    runController(controlled),
+    restoreController(controlled),
+  ];
   const stopControllers = new AbortController();
   let controlling: Promise<unknown> = Promise.resolve();
   const stopElection = new AbortController();
@@ -206,6 +222,7 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
         name: "caches",
         run: async () => {
           running.abort();
+          secrets.close();
           await Promise.all([informers.stopped(), recording]);
         },
       },

@@ -200,10 +200,12 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       run(jobOf(found), access ?? (journal.access(uid) as RepositoryAccess | undefined));
     },
     cancel(uid) {
-      const job = jobs.get(uid);
-      if (job === undefined) return false;
+      const found = journal.find(uid);
+      if (found === undefined || found.state === "Done") return false;
+      // In the journal first: a job that is not yet submitted, or adopted by the next process, reads it there.
       journal.requestCancel(uid);
-      if (!job.stop.signal.aborted) job.stop.abort("Cancelled");
+      const job = jobs.get(uid);
+      if (job !== undefined && !job.stop.signal.aborted) job.stop.abort("Cancelled");
       return true;
     },
     active: () => journal.unfinished().flatMap(({ uid, kind }) => (kind === "task" ? [] : [uid])),

@@ -106,3 +106,8 @@ function list(value: string | undefined): string[] {
 function byName(a: KubeObject, b: KubeObject): number {
   return a.metadata.name < b.metadata.name ? -1 : 1;
 }
+
+/** The hosts whose configuration has to do with a repository. */
+export function hostKeysOf(caches: Pick<Caches, "policiesByRepository" | "hostsByTrait">, repository: Key): Key[] {
+  return caches.policiesByRepository(repository).flatMap((policy) => hostsOf(caches, policy).map(keyOf));
+}

@@ -3,6 +3,8 @@
  * anyway (a run that has begun) only once it has stood for as long. So a short run costs each summary one write.
  */
 export const SUMMARY_INTERVAL_MS = 10_000;
+/** Runs and hosts report by the thousand; one look at all of them answers for all that came meanwhile. */
+export const GATHER_MS = 1000;
 
 /** `transient`: only what soon says something else differs. */
 export type Difference = "none" | "transient" | "lasting";

@@ -5,18 +5,18 @@ import type { Restore } from "#crds/restore.ts";
 import { Reason } from "#protocol/outcome.ts";
 import type { Caches } from "../controllers/caches.ts";
 import type { Log } from "../kube/log.ts";
-import { type Key, keyOf } from "../kube/resource.ts";
+import { keyOf } from "../kube/resource.ts";
 import type { OneShotRecord } from "./one-shot-status.ts";
 import type { CommandAnswer, CommandSink, HostIdentity } from "./ports.ts";
 import type { ResourceRecords } from "./record-sink.ts";
 import type { TaskRecords } from "./task-records.ts";
+import type { TaskTries } from "./task-tries.ts";
 
 export interface CommandSinkParts {
   readonly caches: Pick<Caches, "activeRunsByHost" | "activeRestoresByHost" | "repositoriesByInitializer">;
   readonly records: Pick<ResourceRecords, "writeOneShot">;
   readonly tasks: Pick<TaskRecords, "refused">;
-  /** The Repository a command of this replica opens. */
-  readonly taskOf: (commandID: string) => Key | undefined;
+  readonly tries: Pick<TaskTries, "tried">;
   readonly clock: Clock;
   readonly log: Log;
   readonly signal: AbortSignal;
@@ -39,7 +39,7 @@ export class CommandAnswers implements CommandSink {
   }
 
   async #end(host: HostIdentity, answer: CommandAnswer): Promise<void> {
-    const { caches, records, tasks, taskOf, clock, signal } = this.#parts;
+    const { caches, records, tasks, tries, clock, signal } = this.#parts;
     const key = keyOf({ metadata: host });
     const subject =
       caches.activeRunsByHost(key).find(({ metadata }) => metadata.uid === answer.id) ??
@@ -48,8 +48,8 @@ export class CommandAnswers implements CommandSink {
       await records.writeOneShot(host, endOf(subject, answer, clock.now()), signal);
       return;
     }
-    const task = taskOf(answer.id);
-    const repository = caches.repositoriesByInitializer(key).find((each) => keyOf(each) === task);
+    const uid = tries.tried(answer.id)?.repositoryUID;
+    const repository = caches.repositoriesByInitializer(key).find(({ metadata }) => metadata.uid === uid);
     if (repository === undefined) return;
     const message = answer.message ?? `the agent answered ${answer.state}`;
     await tasks.refused(host, repository, answer.id, message, signal);

@@ -6,7 +6,7 @@ import { isTerminal } from "#protocol/outcome.ts";
 import type { Progress, Record, RestoreRecord, RunRecord } from "#protocol/record.ts";
 import { line, tail } from "#protocol/text.ts";
 
-import { oneShotConditions } from "../controllers/one-shot/conditions.ts";
+import { type OneShotState, oneShotConditions } from "../controllers/one-shot/conditions.ts";
 import { conditions } from "../kube/conditions.ts";
 import { instant } from "./session-status.ts";
 
@@ -78,8 +78,17 @@ function outcome(object: BackupRun | Restore, record: Outcome, now: number) {
     ...(exitCode === undefined ? {} : { exitCode }),
     ...(logTail === undefined ? {} : { logTail: tail(logTail, MAX_LOG_TAIL_BYTES) }),
     ...(progress === undefined ? {} : { progress: shown(progress) }),
-    conditions: conditions(object.status?.conditions, oneShotConditions({ phase, reason, message }, generation), now),
+    conditions: oneShot(object, { phase, reason, message }, now),
   };
+}
+
+/** status.message has the whole of it; each of the conditions repeats its beginning. */
+function oneShot(object: BackupRun | Restore, { phase, reason, message }: OneShotState, now: number) {
+  const drafts = oneShotConditions(
+    { phase, reason, message: line(message, MAX_SHOWN_LENGTH) },
+    object.metadata.generation,
+  );
+  return conditions(object.status?.conditions, drafts, now);
 }
 
 /** The CRD takes whole numbers. */
@@ -106,20 +115,23 @@ interface Shrinkable {
 
 /** Takes away what is least missed, until it fits: it all stands in the agent's log as well. */
 function fitted<T extends Shrinkable>(status: T): T {
-  const steps: ((status: T) => T)[] = [
-    (s) =>
-      s.unreadFiles === undefined
-        ? s
-        : { ...s, unreadFiles: { ...s.unreadFiles, first: s.unreadFiles.first.slice(0, 3) } },
-    (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 2) }),
-    (s) =>
-      s.effective === undefined ? s : { ...s, effective: { ...s.effective, paths: s.effective.paths.slice(0, 4) } },
-    (s) => (s.logTail === undefined ? s : { ...s, logTail: tail(s.logTail, MAX_LOG_TAIL_BYTES / 8) }),
+  const { logTail: log, unreadFiles: unread, effective } = status;
+  const shorterLog = (bytes: number) => (log === undefined ? {} : { logTail: tail(log, bytes) });
+  const fewerFiles = (count: number) =>
+    unread === undefined ? {} : { unreadFiles: { ...unread, first: unread.first.slice(0, count) } };
+  const fewerPaths = (count: number) =>
+    effective === undefined ? {} : { effective: { ...effective, paths: effective.paths.slice(0, count) } };
+  const steps = [
+    fewerFiles(3),
+    shorterLog(MAX_LOG_TAIL_BYTES / 2),
+    fewerPaths(4),
+    shorterLog(MAX_LOG_TAIL_BYTES / 8),
+    { ...fewerFiles(1), ...fewerPaths(1) },
   ];
   let small = status;
   for (const step of steps) {
     if (Buffer.byteLength(JSON.stringify(small)) <= MAX_STATUS_BYTES) break;
-    small = step(small);
+    small = { ...small, ...step };
   }
   return small;
 }
@@ -139,7 +151,7 @@ export function withProgress<T extends BackupRun | Restore>(object: T, frame: Pr
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     ...(startTime === undefined ? {} : { startTime: instant(Date.parse(startTime)) }),
     ...(progress === undefined ? {} : { progress: shown(progress) }),
-    conditions: conditions(object.status?.conditions, oneShotConditions({ phase, reason, message }, generation), now),
+    conditions: oneShot(object, { phase, reason, message }, now),
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Host } from "#crds/host.ts";
 import type { Hello } from "#protocol/frames.ts";
 
-import { type ConditionDraft, conditions, findCondition, isTrue } from "../kube/conditions.ts";
+import { type ConditionDraft, conditions, findCondition } from "../kube/conditions.ts";
 import { rotateNonces } from "./nonce.ts";
 import type { SessionFacts } from "./ports.ts";
 
@@ -11,7 +11,7 @@ import type { SessionFacts } from "./ports.ts";
  */
 type Status = NonNullable<Host["status"]>;
 
-/** A session is accepted. `nonce`: what the next hello has to show. `desired`: id of the configuration meant for the host. */
+/** A session is accepted; `alone`: no other machine shows this identity now, whatever was said before. `nonce`: what the next hello has to show. `desired`: id of the configuration meant for the host. */
 export function statusAtOpen(
   host: Host,
   session: {
@@ -20,18 +20,24 @@ export function statusAtOpen(
     nonce: string;
     hello: Hello;
     facts: SessionFacts;
+    alone: boolean;
     desired?: string | undefined;
   },
   now: number,
 ): Status {
-  const { epoch, replica, nonce, hello, facts, desired } = session;
+  const { epoch, replica, nonce, hello, facts, alone, desired } = session;
+  const conflict = alone ? [] : kept(host, OTHERS);
   const { capabilities, ...agent } = hello.agent;
   return {
     agent: { ...agent, protocol: hello.protocol, capabilities: [...capabilities] },
     session: { epoch, replica, bootID: hello.bootID, connectedTime: instant(now), ...rotateNonces(hello.nonce, nonce) },
     lastSeenTime: instant(now),
     ...applied(facts),
-    conditions: conditions(host.status?.conditions, [connected(facts), ...ofFacts(host, facts, desired)], now),
+    conditions: conditions(
+      host.status?.conditions,
+      [connected(facts), ...ofFacts(host, facts, desired), ...conflict],
+      now,
+    ),
   };
 }
 
@@ -45,7 +51,11 @@ export function statusAtReport(host: Host, facts: SessionFacts, desired: string 
     session: ended === undefined ? session : { ...session, disconnectedTime: ended },
     ...(seen === undefined ? {} : { lastSeenTime: seen }),
     ...applied(facts),
-    conditions: conditions(host.status?.conditions, [connected(facts), ...ofFacts(host, facts, desired)], now),
+    conditions: conditions(
+      host.status?.conditions,
+      [connected(facts), ...ofFacts(host, facts, desired), ...kept(host, OTHERS)],
+      now,
+    ),
   };
 }
 
@@ -77,7 +87,7 @@ export function statusAtTakeover(host: Host, replica: string, now: number): Stat
 }
 
 export const CONFLICT = "IdentityConflict";
-const OURS = ["Connected", "ConfigApplied", "ClockInSync", CONFLICT, "ResultsRejected"];
+const OTHERS = ["Connected", "ConfigApplied", "ClockInSync", "ResultsRejected"];
 
 function connected({ disconnected }: SessionFacts): ConditionDraft {
   if (disconnected === undefined) {
@@ -91,14 +101,6 @@ function connected({ disconnected }: SessionFacts): ConditionDraft {
 
 function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): ConditionDraft[] {
   const drafts = [configApplied(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
-  // A conflict ends by enrolling again only: the machine that is here may be the wrong one.
-  if (isTrue(host.status?.conditions, CONFLICT))
-    drafts.push(
-      ...kept(
-        host,
-        OURS.filter((type) => type !== CONFLICT),
-      ),
-    );
   if (facts.rejected !== undefined) {
     const { count, code, message } = facts.rejected;
     const text = `Kubernetes refused ${count} of its results, the last one with ${code}: ${message}. The agent keeps them: holdfast-agent dump-state`;
@@ -127,13 +129,16 @@ function clockInSync({ clock }: SessionFacts): ConditionDraft {
   return { type, status: clock.state === "off" ? "False" : "True", reason: "Skewed", message };
 }
 
+/** The conditions of ours as they stand, but for `without`. */
 function kept(host: Host, without: readonly string[]): ConditionDraft[] {
-  return OURS.filter((type) => !without.includes(type)).flatMap((type) => {
-    const live = findCondition(host.status?.conditions, type);
-    if (live === undefined) return [];
-    const { lastTransitionTime: _, ...draft } = live;
-    return [draft];
-  });
+  return [...OTHERS, CONFLICT]
+    .filter((type) => !without.includes(type))
+    .flatMap((type) => {
+      const live = findCondition(host.status?.conditions, type);
+      if (live === undefined) return [];
+      const { lastTransitionTime: _, ...draft } = live;
+      return [draft];
+    });
 }
 
 function applied(facts: SessionFacts): { config?: { applied: string } } {

@@ -58,7 +58,7 @@ export class HostSessions implements SessionStore {
   }
 
   open(request: OpenRequest, signal: AbortSignal): Promise<OpenedSession | { refused: OpenRefusal }> {
-    const { client, clusterID, replica, desiredConfig, log, events } = this.#parts;
+    const { clusterID, replica, desiredConfig, log, events } = this.#parts;
     const { hello, facts, receivedAt } = request;
     return persist(this.#parts, signal, async (fresh) => {
       const host = await this.#find(request.host, !fresh, signal);
@@ -70,8 +70,10 @@ export class HostSessions implements SessionStore {
       const epoch = nextEpoch(session.epoch ?? 0, highest);
       const nonce = secret();
       const desired = desiredConfig(hostKey(request.host));
-      const status = statusAtOpen(host, { epoch, replica, nonce, hello, facts, desired }, receivedAt);
-      const { object } = await applyStatus(client, Hosts, host, sessionWriter, status, { signal });
+      const alone = verdict === "rollback";
+      const status = statusAtOpen(host, { epoch, replica, nonce, hello, facts, alone, desired }, receivedAt);
+      const object = await this.#apply(host, status, signal);
+      if (object === undefined) return { refused: GONE };
       audit(log, "session-accepted", object, { epoch });
       if (verdict === "rollback") {
         const note = `${hello.agent.hostname} shows an older state than it had before: it was set back to a snapshot or a backup. Nothing is lost; if it was cloned instead, stop one of the two.`;
@@ -82,20 +84,14 @@ export class HostSessions implements SessionStore {
   }
 
   report(identity: HostIdentity, epoch: number, facts: SessionFacts, signal: AbortSignal): Promise<ReportResult> {
-    const { client, clock, desiredConfig } = this.#parts;
+    const { clock, desiredConfig } = this.#parts;
     return persist(this.#parts, signal, async () => {
       // Never from the cache: it may lack what this session wrote just before, and "nothing to change" would be wrong.
       const host = await this.#find(identity, false, signal);
       if (host === undefined || host.spec.revoked === true) return "gone";
       if ((host.status?.session?.epoch ?? 0) > epoch) return "superseded";
       const status = statusAtReport(host, facts, desiredConfig(hostKey(identity)), clock.now());
-      try {
-        await applyStatus(client, Hosts, host, sessionWriter, status, { signal });
-      } catch (error) {
-        if (isNotFound(error)) return "gone";
-        throw error;
-      }
-      return "written";
+      return (await this.#apply(host, status, signal)) === undefined ? "gone" : "written";
     });
   }
 
@@ -108,6 +104,16 @@ export class HostSessions implements SessionStore {
       if (host === undefined || host.status?.session === undefined) return;
       await applyStatus(client, Hosts, host, sessionWriter, statusAtTakeover(host, replica, clock.now()), { signal });
     });
+  }
+
+  /** Undefined where the Host was deleted meanwhile. */
+  async #apply(host: Host, status: object, signal: AbortSignal): Promise<Host | undefined> {
+    try {
+      return (await applyStatus(this.#parts.client, Hosts, host, sessionWriter, status, { signal })).object;
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 
   async #find({ namespace, name, uid }: HostIdentity, cached: boolean, signal: AbortSignal): Promise<Host | undefined> {

@@ -18,21 +18,14 @@ import { audit } from "./audit.ts";
 import { persist } from "./persist.ts";
 import type { HostIdentity, WriteResult } from "./ports.ts";
 import { instant } from "./session-status.ts";
+import type { TaskTries } from "./task-tries.ts";
 
 type LastOpen = NonNullable<NonNullable<Repository["status"]>["lastOpen"]>;
-
-/** What the replica that sends the tasks knows of them. */
-export interface TaskTries {
-  /** What of the Repository the command was made from; undefined where this replica did not send it. */
-  tried(commandID: string): { readonly generation: number; readonly secretVersions: string } | undefined;
-  /** A try has ended, so that the next one may be planned. */
-  ended(repository: Key, commandID: string): void;
-}
 
 export interface TaskRecordParts {
   readonly client: Client;
   readonly caches: Pick<Caches, "repositories">;
-  readonly tries: TaskTries;
+  readonly tries: Pick<TaskTries, "tried" | "ended">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;

@@ -5,7 +5,17 @@ import type { Connection } from "./connection.ts";
 import { KubeError } from "./kube-error.ts";
 import type { Log } from "./log.ts";
 import type { KubeMetrics } from "./metrics.ts";
-import { apiVersionOf, type Draft, type Kind, type KubeObject, pathOf, type Ref, Secrets } from "./resource.ts";
+import {
+  apiVersionOf,
+  type Draft,
+  idOf,
+  type Kind,
+  type KubeObject,
+  Leases,
+  pathOf,
+  type Ref,
+  Secrets,
+} from "./resource.ts";
 import { retryDelay } from "./retry.ts";
 import { type HttpRequest, Transport } from "./transport.ts";
 
@@ -102,7 +112,10 @@ export interface WatchClient extends Client {
 const TIMEOUT_MS = 30_000;
 const PAGE = 500;
 
-type Call = Omit<HttpRequest, "sensitive" | "what"> & { readonly kind: Kind<KubeObject>; readonly on: string };
+type Call = Omit<HttpRequest, "sensitive" | "urgent" | "what"> & {
+  readonly kind: Kind<KubeObject>;
+  readonly on: string;
+};
 
 export class HttpClient implements WatchClient {
   readonly #transport: Transport;
@@ -210,7 +223,10 @@ export class HttpClient implements WatchClient {
     const { namespace, ...rest } = query;
     const path = pathOf(kind, namespace) + search({ ...rest, watch: true, allowWatchBookmarks: true });
     const what = `watch ${kind.plural} in ${namespace ?? "all namespaces"}`;
-    return this.#transport.stream({ method: "GET", verb: "watch", path, what, sensitive: false }, signal);
+    return this.#transport.stream(
+      { method: "GET", verb: "watch", path, what, sensitive: false, urgent: false },
+      signal,
+    );
   }
 
   /** Cuts everything that is under way. */
@@ -228,11 +244,13 @@ export class HttpClient implements WatchClient {
 
   async #call({ kind, on, ...request }: Call, idempotent: boolean, options: CallOptions = {}): Promise<unknown> {
     const what = `${request.verb} ${kind.plural} ${on}`;
-    const sensitive = kind.plural === Secrets.plural && kind.group === Secrets.group;
+    // Secrets, and the tokens in TokenReviews.
+    const sensitive = idOf(kind) === idOf(Secrets) || kind.group === "authentication.k8s.io";
+    const urgent = idOf(kind) === idOf(Leases);
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.#transport.exchange(
-          { ...request, what, sensitive },
+          { ...request, what, sensitive, urgent },
           options.timeoutMs ?? TIMEOUT_MS,
           options.signal,
         );

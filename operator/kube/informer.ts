@@ -71,16 +71,6 @@ export class Informer<T extends KubeObject> {
     return [...this.#reflectors.values()].every((reflector) => reflector.hasSynced);
   }
 
-  /** Since when (monotonic ms) the API server tells every change; undefined while it cannot be heard. */
-  get healthySince(): number | undefined {
-    let since = Number.NEGATIVE_INFINITY;
-    for (const reflector of this.#reflectors.values()) {
-      if (reflector.healthySince === undefined) return undefined;
-      since = Math.max(since, reflector.healthySince);
-    }
-    return since;
-  }
-
   get(at: Ref | Key): T | undefined {
     return this.#store.get(typeof at === "string" ? at : keyOf({ metadata: at }));
   }

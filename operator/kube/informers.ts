@@ -1,6 +1,6 @@
 import { HoldfastError } from "#base/errors.ts";
 import { type Expectation, Informer, type InformerOptions, type InformerParts } from "./informer.ts";
-import { type Kind, type KubeObject, Secrets } from "./resource.ts";
+import { idOf, type Kind, type KubeObject, Secrets } from "./resource.ts";
 
 type AnyInformer = Informer<KubeObject>;
 
@@ -30,7 +30,7 @@ export class Informers {
    * Secrets: to list or watch them is to be allowed to read them all.
    */
   of<T extends KubeObject>(kind: Kind<T>, options: InformerOptions<T> = {}): Informer<T> {
-    if (kind.group === Secrets.group && kind.plural === Secrets.plural) {
+    if (idOf(kind) === idOf(Secrets)) {
       throw new HoldfastError("kube/no-secret-cache", "Secrets are read by name with client.get, never watched.");
     }
     const id = idOf(kind);
@@ -70,8 +70,4 @@ export class Informers {
   expect(kind: Kind<KubeObject>, written: KubeObject): Expectation | undefined {
     return this.#informers.get(idOf(kind))?.expect(written);
   }
-}
-
-function idOf(kind: Kind<KubeObject>): string {
-  return `${kind.plural}.${kind.group}`;
 }

@@ -73,7 +73,6 @@ export const isForbidden = has("kube/forbidden");
 export const isUnauthorized = has("kube/unauthorized");
 /** The API server's validation refused the content; the same content will be refused again. */
 export const isInvalid = has("kube/invalid");
-export const isTooManyRequests = has("kube/too-many-requests");
 
 /** True for what may pass by itself: no answer, 429, 5xx. False for refusals, conflicts and everything that is no KubeError. */
 export function isTransient(error: unknown): boolean {

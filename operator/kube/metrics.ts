@@ -55,6 +55,10 @@ export function kubeMetrics(registry: Registry) {
       "namespace",
       "code",
     ]),
+    healthy: gauge("informer_healthy", "1 while a watch is open; 0 after a failure, until the next one is.", [
+      "kind",
+      "namespace",
+    ]),
     lastSync: gauge("informer_last_sync_timestamp_seconds", "When the API server was last heard of, by wall clock.", [
       "kind",
       "namespace",

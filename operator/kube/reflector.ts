@@ -62,7 +62,6 @@ export class Reflector<T extends KubeObject> {
   /** The number, by #listsBegun, of the last list that was completed; 0 before. */
   #listDone = 0;
   #heardAt: number | undefined;
-  #healthySince: number | undefined;
 
   constructor(options: {
     readonly client: WatchClient;
@@ -92,11 +91,6 @@ export class Reflector<T extends KubeObject> {
   /** The first list is in the sink. */
   get hasSynced(): boolean {
     return this.#listDone > 0;
-  }
-
-  /** Since when (monotonic ms) lists and watches follow each other without a failure; undefined while they do not. */
-  get healthySince(): number | undefined {
-    return this.#healthySince;
   }
 
   /** A mark for a write whose answer came just now. */
@@ -133,7 +127,7 @@ export class Reflector<T extends KubeObject> {
         await this.#watch(this.#from, signal);
       } catch (error) {
         if (signal.aborted) break;
-        this.#healthySince = undefined;
+        this.#metrics.healthy.set(this.#labels, 0);
         if (!keepsPlace(error)) this.#from = undefined;
         await this.#failed(error, backoff, signal);
       }
@@ -194,7 +188,7 @@ export class Reflector<T extends KubeObject> {
     const query = { ...this.#query, resourceVersion: from, timeoutSeconds };
     try {
       const body = await this.#client.watch(this.#kind, query, silence.signal);
-      this.#healthySince ??= this.#clock.monotonic();
+      this.#metrics.healthy.set(this.#labels, 1);
       const lines = new LineDecoder();
       for await (const chunk of body as AsyncIterable<Buffer>) {
         silence.broken();

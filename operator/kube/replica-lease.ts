@@ -92,36 +92,43 @@ export interface ReplicaLeaseOptions {
 export type ReplicaState = "live" | "expired" | "gone" | "unknown";
 
 /**
- * What a replica sees of all replicas' Leases. A Lease's age ends at the last moment anything was heard of any Lease, and
- * begins no earlier than the present watch: every replica renews one itself, so that it hears at least of that one every
- * 10 s while its watch works. An API server that is away, or a watch that hangs, therefore expires nobody.
+ * What a replica sees of all replicas' Leases. Every replica renews one itself, so that it hears of Leases every 10 s
+ * while it can hear at all; a Lease's age counts only up to the last time it heard, and a longer silence (an API server
+ * that is away, a watch that hangs, a process that was frozen) starts every Lease's duration anew: it expires nobody.
  */
 export class ReplicaLeases {
-  readonly #informer: Informer<Lease>;
+  readonly #informer: Pick<Informer<Lease>, "hasSynced">;
   readonly #views = new Map<string, LeaseView>();
+  #heardSince = Number.NEGATIVE_INFINITY;
   #heardAt = Number.NEGATIVE_INFINITY;
 
   /** `informer`: of Leases, in the operator's own namespace, with the labelSelector REPLICA_LABEL. */
-  constructor(options: { readonly informer: Informer<Lease>; readonly clock: Clock }) {
-    this.#informer = options.informer;
-    this.#informer.onChange(({ type, object }) => {
+  constructor(options: {
+    readonly informer: Pick<Informer<Lease>, "hasSynced" | "onChange">;
+    readonly clock: Clock;
+    readonly timing?: typeof REPLICA_LEASE_TIMING;
+  }) {
+    const { informer, clock, timing = REPLICA_LEASE_TIMING } = options;
+    this.#informer = informer;
+    informer.onChange(({ type, object }) => {
       const { name } = object.metadata;
-      this.#heardAt = options.clock.monotonic();
+      const now = clock.monotonic();
+      if (now - this.#heardAt > timing.leaseMs / 2) this.#heardSince = now;
+      this.#heardAt = now;
       if (type === "deleted") {
         this.#views.delete(name);
         return;
       }
       const view = this.#views.get(name) ?? new LeaseView();
       this.#views.set(name, view);
-      view.see(object, this.#heardAt);
+      view.see(object, now);
     });
   }
 
   state(identity: string): ReplicaState {
-    const { hasSynced, healthySince } = this.#informer;
-    if (!hasSynced) return "unknown";
+    if (!this.#informer.hasSynced) return "unknown";
     const view = this.#views.get(identity);
     if (view === undefined) return "gone";
-    return view.aliveAt(this.#heardAt, healthySince ?? this.#heardAt) ? "live" : "expired";
+    return view.aliveAt(this.#heardAt, this.#heardSince) ? "live" : "expired";
   }
 }

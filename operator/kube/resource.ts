@@ -66,6 +66,11 @@ export function apiVersionOf(kind: Kind<KubeObject>): string {
   return kind.group === "" ? kind.version : `${kind.group}/${kind.version}`;
 }
 
+/** `hosts.holdfast.dev`: names a kind whatever its version. */
+export function idOf(kind: Kind<KubeObject>): string {
+  return kind.group === "" ? kind.plural : `${kind.plural}.${kind.group}`;
+}
+
 export function keyOf(object: { readonly metadata: Ref }): Key {
   const { namespace, name } = object.metadata;
   return namespace === undefined ? name : `${namespace}/${name}`;

@@ -1,7 +1,7 @@
 import { between, type Random } from "#base/random.ts";
 import { KubeError } from "./kube-error.ts";
 
-export const RETRY = {
+const RETRY = {
   /** Attempts after the first one. With the delays below a request gives up after some 12 s of a dead server. */
   times: 5,
   firstMs: 250,

@@ -10,7 +10,7 @@ export interface ShutdownStep {
 }
 
 /** A Pod has 30 s from SIGTERM to SIGKILL by default; 5 s are left for what cannot be planned. */
-export const SHUTDOWN_MS = 25_000;
+const SHUTDOWN_MS = 25_000;
 
 /**
  * Runs the steps one after the other: readiness off, goaway to the agents, controllers stopped, lease released. A step

@@ -21,13 +21,16 @@ export interface HttpRequest {
   readonly what: string;
   /** The server's own words may hold values of the object sent: keep them out of errors. */
   readonly sensitive: boolean;
+  /** Leadership depends on it: it does not wait behind others. */
+  readonly urgent: boolean;
 }
 
 /** A page of 500 custom resources is some MiB; more than this is a mistake or an attack. */
 const LARGEST_ANSWER = 64 * 2 ** 20;
 const LARGEST_ERROR = 64 * 2 ** 10;
-/** Requests in flight besides watches. undici opens a connection for each (twice as many at worst); a burst must not open thousands. */
+/** Requests in flight besides watches. undici opens a connection for each; a burst must not open thousands. */
 const IN_FLIGHT = 64;
+const URGENT_IN_FLIGHT = 8;
 
 /**
  * HTTP to the API server: one undici Agent for everything (300 requests in a row use one connection), credentials
@@ -37,6 +40,7 @@ const IN_FLIGHT = 64;
 export class Transport {
   readonly #options: { connection: Connection; userAgent: string; clock: Clock; metrics: KubeMetrics };
   readonly #slots = new Slots(IN_FLIGHT);
+  readonly #urgentSlots = new Slots(URGENT_IN_FLIGHT);
   #agent: { tls: string; agent: Agent } | undefined;
 
   constructor(options: { connection: Connection; userAgent: string; clock: Clock; metrics: KubeMetrics }) {
@@ -45,7 +49,9 @@ export class Transport {
 
   /** The parsed JSON answer. Errors: KubeError, or the signal's reason. */
   async exchange(request: HttpRequest, timeoutMs: number, signal?: AbortSignal): Promise<unknown> {
-    using _slot = await this.#slots.take(signal);
+    const slot = await (request.urgent ? this.#urgentSlots : this.#slots).take(signal);
+    // undici takes a connection for free a turn after the end of its answer: given back at once, the slot would open another.
+    using _slot = { [Symbol.dispose]: () => void setImmediate(() => slot[Symbol.dispose]()) };
     const late = () =>
       new KubeError(
         0,
@@ -192,7 +198,7 @@ export class Transport {
 }
 
 /** The error for an answer that is no success; its text is a metav1.Status, or anything when it comes from a proxy. */
-export function refusal(request: HttpRequest, code: number, text: string, retryAfterMs: number | undefined): KubeError {
+function refusal(request: HttpRequest, code: number, text: string, retryAfterMs: number | undefined): KubeError {
   let status: { reason?: unknown; message?: unknown } = {};
   try {
     const parsed: unknown = JSON.parse(text);

@@ -46,6 +46,7 @@ const content = (informer: Informer<ConfigMap>) =>
   Object.fromEntries(informer.list().map(({ metadata, data }) => [metadata.name, data?.["v"]]));
 const watches = (parts: KubeParts) =>
   parts.metric(`informer_watches_total{kind="configmaps",namespace="${namespace}"}`);
+const healthy = (parts: KubeParts) => parts.metric(`informer_healthy{kind="configmaps",namespace="${namespace}"}`);
 const relists = (parts: KubeParts) =>
   parts.metric(`informer_relists_total{kind="configmaps",namespace="${namespace}"}`);
 
@@ -94,7 +95,7 @@ test("a watch cut by a TCP reset goes on where it was: nothing is missed and not
   await create("reset", "r-0", { v: "1" });
   const { parts, informer, seen } = await watchThrough(proxy, "reset");
   for (let round = 1; round <= 5; round++) {
-    await expect.poll(() => informer.healthySince, WAIT).toBeDefined();
+    await expect.poll(() => healthy(parts), WAIT).toBe(1);
     const before = await watches(parts);
     proxy.cut();
     await create("reset", `r-${round}`, { v: "1" });
@@ -113,17 +114,17 @@ test("a server that refuses every connection for a while is waited for, with gro
   await using proxy = await KubeProxy.start(cluster.server);
   await create("refuse", "x-a", { v: "1" });
   const { parts, informer } = await watchThrough(proxy, "refuse");
-  await expect.poll(() => informer.healthySince, WAIT).toBeDefined();
+  await expect.poll(() => healthy(parts), WAIT).toBe(1);
   proxy.refuse();
   await expect.poll(() => parts.lines.filter(({ level }) => level === "warn").length, WAIT).toBeGreaterThan(4);
-  expect(informer.healthySince).toBeUndefined();
+  expect(await healthy(parts)).toBe(0);
   await create("refuse", "x-b", { v: "1" });
   await remove("x-a");
   const delays = parts.lines.map(({ fields }) => fields["delayMs"] as number);
   expect(Math.max(...delays.slice(3))).toBeGreaterThan(Math.max(...delays.slice(0, 1)));
   proxy.forward();
   await expect.poll(() => content(informer), WAIT).toEqual({ "x-b": "1" });
-  await expect.poll(() => informer.healthySince, WAIT).toBeDefined();
+  await expect.poll(() => healthy(parts), WAIT).toBe(1);
 });
 
 test("a watch on a connection that went silent is cut and begun again", async () => {

@@ -12,7 +12,7 @@ import { KubeProxy } from "./kube-proxy.ts";
 
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 30_000, interval: 10 };
-const SHORT = { leaseMs: 3000, renewDeadlineMs: 2000, retryMs: 300 };
+const SHORT = { leaseMs: 4000, renewDeadlineMs: 3000, retryMs: 300 };
 let admin: KubeParts;
 beforeAll(async () => {
   admin = await kubeParts(cluster.kubeconfig);

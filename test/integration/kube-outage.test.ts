@@ -39,7 +39,8 @@ test("an API server that is killed and comes back finds the cache and its handle
   expect(seen.sort()).toEqual(["added k-kept", "added k-removed"]);
 
   await cluster.stopApiServer("SIGKILL");
-  await expect.poll(() => informer.healthySince, WAIT).toBeUndefined();
+  const healthy = () => parts.metric(`informer_healthy{kind="configmaps",namespace="${namespace}"}`);
+  await expect.poll(healthy, WAIT).toBe(0);
   expect(informer.list()).toHaveLength(2);
   await cluster.startApiServer();
   // Through a client of its own, so that these may come before the cache has found its way back.
@@ -55,7 +56,7 @@ test("an API server that is killed and comes back finds the cache and its handle
       WAIT,
     )
     .toEqual(["k-kept", "k-new"]);
-  await expect.poll(() => informer.healthySince, WAIT).toBeDefined();
+  await expect.poll(healthy, WAIT).toBe(1);
   // Each change once, however the cache came to know of it.
   expect(seen.slice(2).sort()).toEqual(["added k-new", "deleted k-removed"]);
 });

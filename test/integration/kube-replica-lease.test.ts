@@ -38,7 +38,7 @@ function reader(parts: KubeParts) {
   const running = informersOf(parts, [namespace]);
   onTestFinished(() => running.stop());
   const informer = running.informers.of(Leases, { labelSelector: REPLICA_LABEL });
-  const leases = new ReplicaLeases({ informer, clock: parts.clock });
+  const leases = new ReplicaLeases({ informer, clock: parts.clock, timing: SHORT });
   return { leases, start: running.start };
 }
 

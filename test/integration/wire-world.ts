@@ -79,6 +79,7 @@ export class World {
   run(untilMs: number): void {
     while (this.#queue[0] && this.#queue[0].at <= untilMs) {
       const next = this.#queue.shift()!;
+      if (process.env["DBG"] && ++(globalThis as any).n > 3e6) { console.log(this.now, JSON.stringify(this.link), [...this.sessions].map(s=>JSON.stringify(s.state))); process.exit(1); }
       this.now = next.at;
       next.run();
     }

@@ -4,6 +4,7 @@ import { isTerminal } from "#protocol/outcome.ts";
 import { applyStatus, type StatusWriter } from "../../kube/apply.ts";
 import { conditions } from "../../kube/conditions.ts";
 import type { ReconcileContext, ReconcileResult } from "../../kube/controller.ts";
+import { isNotFound } from "../../kube/kube-error.ts";
 import type { Kind } from "../../kube/resource.ts";
 import { type OneShotState, oneShotConditions } from "./conditions.ts";
 import type { OneShot, Verdict } from "./decide.ts";
@@ -33,13 +34,16 @@ export async function settle<T extends BackupRun | Restore>(
   kind: Kind<T>,
   writer: StatusWriter,
   cached: T,
-  decision: (one: T) => Verdict,
+  decision: (now: number, one: T) => Verdict,
 ): Promise<ReconcileResult> {
-  let verdict = decision(cached);
+  let verdict = decision(ctx.clock.now(), cached);
   if (verdict.state !== undefined) {
-    const live = await ctx.client.get(kind, cached.metadata);
-    if (live.metadata.uid !== cached.metadata.uid) return {};
-    verdict = decision(live);
+    const live = await ctx.client.get(kind, cached.metadata).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+    if (live?.metadata.uid !== cached.metadata.uid) return {};
+    verdict = decision(ctx.clock.now(), live);
     if (verdict.state !== undefined) {
       const status = statusOf(live, verdict.state, ctx.clock.now());
       await applyStatus(ctx.client, kind, live, writer, status, { signal: ctx.signal });

@@ -2,6 +2,7 @@ import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Host } from "#crds/host.ts";
 import { isTerminal } from "#protocol/outcome.ts";
+import { selects } from "../selection.ts";
 
 /** A backup that counts: not a rehearsal. */
 export function isSuccess(run: BackupRun): boolean {
@@ -42,8 +43,8 @@ export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: 
 }
 
 function isRemembered(run: BackupRun, policy: BackupPolicy, host: Host | undefined): boolean {
-  if (host === undefined) return true;
-  const summary = host.status?.policies?.find(({ name }) => name === policy.metadata.name);
   // A host the policy no longer selects keeps no summary of it.
-  return summary === undefined || (summary.lastRun === run.metadata.name && summary.lastPhase === run.status?.phase);
+  if (host === undefined || !selects(policy, host)) return true;
+  const summary = host.status?.policies?.find(({ name }) => name === policy.metadata.name);
+  return summary?.lastRun === run.metadata.name && summary.lastPhase === run.status?.phase;
 }

@@ -42,9 +42,9 @@ export class Timings {
       const key = host.metadata.uid;
       const kept = old.get(key);
       const stays = old.has(key) && (kept === undefined || (now < kept.next && now >= kept.overdueBefore));
-      const made = stays ? kept : timing(policy, host, now);
-      this.#byHost.set(key, made);
-      return made;
+      const found = stays ? kept : timing(policy, host, now);
+      this.#byHost.set(key, found);
+      return found;
     });
   }
 }

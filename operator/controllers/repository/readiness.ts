@@ -34,6 +34,9 @@ const THEIRS: ReadonlySet<string> = new Set([
   Reason.HostRefused,
 ]);
 
+/** A task that goes on may also say merely that it does. */
+const TROUBLES: ReadonlySet<string> = new Set(Object.values(Reason).filter((reason) => reason !== Reason.Completed));
+
 export function repositoryReadiness(repository: Repository, around: Surroundings): Readiness {
   const { duplicateOf, problem, initializer } = around;
   const { lastOpen, repositoryID } = repository.status ?? {};
@@ -50,10 +53,10 @@ export function repositoryReadiness(repository: Repository, around: Surroundings
 
   const { name } = initializer.metadata;
   const tried = lastOpen?.observedGeneration === repository.metadata.generation ? lastOpen : undefined;
-  const reason = tried?.reason;
-  if (tried !== undefined && reason !== undefined && reason !== "" && tried.phase !== "Succeeded") {
+  const reason = tried?.reason ?? "";
+  if (tried !== undefined && tried.phase !== "Succeeded" && (tried.phase === "Failed" || TROUBLES.has(reason))) {
     const message = `${tried.message || reason} (tried from ${tried.hostRef ?? name})`;
-    return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason, message };
+    return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason: reason || "OpenFailed", message };
   }
   if (!isTrue(initializer.status?.conditions, "Connected")) {
     const message = `${name} is to open it and is not connected; start its agent, or name another host in the annotation holdfast.dev/initializer`;

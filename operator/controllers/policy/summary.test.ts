@@ -1,0 +1,113 @@
+import { describe, expect, test } from "vitest";
+import type { BackupRun } from "#crds/backuprun.ts";
+import { at, connectedHost, hostOf, NOON, policyOf, runOf } from "../fixtures.ts";
+import { type Summary, summarize, summaryDifference } from "./summary.ts";
+
+const HOUR = 3_600_000;
+const hourly = { next: NOON + HOUR, overdueBefore: NOON - HOUR };
+
+function ended(
+  name: string,
+  phase: "Succeeded" | "Failed" | "Skipped",
+  minutes: number,
+  parts: Parameters<typeof runOf>[1] = {},
+): BackupRun {
+  return runOf(name, {
+    ...parts,
+    status: { phase, reason: `${phase}Reason`, completionTime: at(NOON + minutes * 60_000) },
+  });
+}
+
+function of(given: Partial<Parameters<typeof summarize>[0]>): Summary {
+  const hosts = given.hosts ?? [connectedHost("web-1")];
+  return summarize({
+    policy: policyOf("www"),
+    timings: hosts.map(() => undefined),
+    runs: [],
+    now: NOON,
+    ...given,
+    hosts,
+  });
+}
+
+describe("a policy's summary", () => {
+  test("counts hosts whose newest ended run succeeded, and names those of which it did not", () => {
+    const hosts = ["web-1", "web-2", "web-3"].map((name) => hostOf(name));
+    const runs = [
+      ended("a", "Failed", 1),
+      ended("b", "Succeeded", 2),
+      ended("c", "Succeeded", 1, { spec: { hostRef: "web-2" } }),
+      ended("d", "Failed", 2, { spec: { hostRef: "web-2" } }),
+    ];
+    expect(of({ hosts, runs })).toEqual({
+      hosts: { selected: 3, applied: 0, succeeded: 1, failing: 1, overdue: 0, running: 0 },
+      lastSuccessfulTime: at(NOON + 120_000),
+      failing: [{ host: "web-2", run: "d", reason: "FailedReason" }],
+    });
+  });
+
+  test("remembers through the Hosts what the history limits have deleted", () => {
+    const policies = [{ name: "www", lastRun: "old", lastPhase: "Succeeded", lastSuccessfulTime: at(NOON - HOUR) }];
+    expect(of({ hosts: [hostOf("web-1", { status: { policies } })] })).toMatchObject({
+      hosts: { succeeded: 1 },
+      lastSuccessfulTime: at(NOON - HOUR),
+    });
+  });
+
+  test("keeps the newest success it knew, also of a host that is gone", () => {
+    const policy = policyOf("www", { status: { lastSuccessfulTime: at(NOON) } });
+    expect(of({ policy, runs: [ended("a", "Succeeded", -5)] }).lastSuccessfulTime).toBe(at(NOON));
+  });
+
+  test("a run that gave way to another, or a rehearsal, says nothing of how the backups go", () => {
+    const dry = ended("dry", "Succeeded", 3, { spec: { overrides: { dryRun: true } } });
+    const runs = [ended("a", "Failed", 1), ended("b", "Skipped", 2), dry];
+    const summary = of({ runs });
+    expect(summary.failing).toEqual([{ host: "web-1", run: "a", reason: "FailedReason" }]);
+    expect(summary.lastSuccessfulTime).toBeUndefined();
+  });
+
+  test("counts hosts on which it runs, and those with the newest configuration", () => {
+    const hosts = [
+      hostOf("web-1", { status: { config: { desired: "x", applied: "x" } } }),
+      hostOf("web-2", { status: { config: { desired: "x", applied: "y" } } }),
+    ];
+    const running = runOf("r", { status: { phase: "Running" } });
+    expect(of({ hosts, runs: [running] }).hosts).toMatchObject({ selected: 2, applied: 1, running: 1 });
+  });
+
+  test("a host that lived through two slots without a success is overdue, a newer one or a paused one is not", () => {
+    const hosts = [
+      hostOf("old", { created: NOON - 9 * HOUR }),
+      hostOf("new", { created: NOON }),
+      hostOf("paused", { created: NOON - 9 * HOUR, spec: { paused: true } }),
+    ];
+    const policy = policyOf("www", { created: NOON - 9 * HOUR });
+    expect(of({ policy, hosts, timings: [hourly, hourly, hourly] })).toMatchObject({
+      hosts: { overdue: 1 },
+      nextScheduleTime: at(NOON + HOUR),
+    });
+  });
+
+  test("names at most twenty failing hosts", () => {
+    const hosts = Array.from({ length: 30 }, (_, index) => hostOf(`web-${index}`));
+    const runs = hosts.map(({ metadata }) =>
+      ended(`r-${metadata.name}`, "Failed", 1, { spec: { hostRef: metadata.name } }),
+    );
+    const summary = of({ hosts, runs });
+    expect(summary.hosts?.failing).toBe(30);
+    expect(summary.failing).toHaveLength(20);
+  });
+});
+
+test.each<[string, Summary, Summary, string]>([
+  ["a run that began is about to end", { hosts: { running: 0 } }, { hosts: { running: 1 } }, "transient"],
+  ["the next slot moves by itself", { nextScheduleTime: at(NOON) }, { nextScheduleTime: at(NOON + HOUR) }, "transient"],
+  [
+    "a run that ended is news",
+    { hosts: { running: 1, succeeded: 0 } },
+    { hosts: { running: 0, succeeded: 1 } },
+    "lasting",
+  ],
+  ["nothing is nothing", { hosts: { selected: 1 } }, { hosts: { selected: 1 } }, "none"],
+])("%s", (_, live, wanted, want) => expect(summaryDifference(live, wanted)).toBe(want));

@@ -1,0 +1,23 @@
+import { expect, test } from "vitest";
+import { writeIn } from "./progress-pace.ts";
+
+const running = { phase: "Running", reason: "Running" };
+
+test.each([
+  ["a run whose record may be on its way waits a second for it", running, { phase: "Pending" }, undefined, 0, 0, 1_000],
+  ["if no record came in that second it is written", running, { phase: "Pending" }, undefined, 0, 1_000, 0],
+  ["what the record said is not said again", running, { phase: "Pending" }, { ...running, at: 500 }, 0, 1_000, 29_500],
+  ["30 s after the last write it is due", running, running, { ...running, at: 0 }, 29_000, 30_000, 0],
+  [
+    "a new reason is written at once",
+    { phase: "Running", reason: "RepositoryUnreachable" },
+    running,
+    { ...running, at: 9_000 },
+    9_999,
+    9_999,
+    0,
+  ],
+  ["a run that came from another replica is written at once", running, running, undefined, 5, 5, 0],
+])("%s", (_, report, standing, last, since, now, want) => {
+  expect(writeIn(report, standing, last, since, now)).toBe(want);
+});

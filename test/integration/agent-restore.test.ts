@@ -1,0 +1,247 @@
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  access,
+  cancelCommand,
+  config,
+  openAgent,
+  policy,
+  type RestServer,
+  restoreCommand,
+  runCommand,
+  startRestServer,
+  type TestAgent,
+  taskCommand,
+  temporaryFolder,
+  until,
+} from "./agent-world.ts";
+
+const folder = temporaryFolder();
+const source = `${folder.path}/source`;
+const restored = `${folder.path}/restored`;
+const binary = randomBytes(3 * 1024 * 1024);
+let server: RestServer;
+let agent: TestAgent;
+let id: string;
+let snapshotID: string;
+let laterID: string;
+let between: string;
+
+beforeAll(async () => {
+  mkdirSync(`${source}/etc`, { recursive: true });
+  mkdirSync(`${source}/data`, { recursive: true });
+  writeFileSync(`${source}/etc/app.conf`, "port = 80\n");
+  chmodSync(`${source}/etc/app.conf`, 0o640);
+  utimesSync(`${source}/etc/app.conf`, 1_700_000_000, 1_700_000_000.5);
+  writeFileSync(`${source}/data/binary`, binary);
+  chmodSync(`${source}/data/binary`, 0o755);
+  writeFileSync(`${source}/data/ümläut – 文件`, "name");
+  symlinkSync("../etc/app.conf", `${source}/data/link`);
+  chmodSync(`${source}/data`, 0o750);
+  utimesSync(`${source}/data`, 1_600_000_000, 1_600_000_000);
+
+  server = await startRestServer({ path: `${folder.path}/repositories` });
+  agent = await openAgent(folder.path);
+  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  agent.core.applyConfig(config([policy([source])], [pinned()]));
+  snapshotID = (await agent.run(runCommand())).snapshots[0]!.id;
+  between = new Date().toISOString();
+  writeFileSync(`${source}/later`, "later");
+  laterID = (await agent.run(runCommand())).snapshots[0]!.id;
+});
+
+afterAll(async () => {
+  await agent?.close();
+  await server?.stop();
+  folder.remove();
+});
+
+const pinned = () => access(server.url("main"), { repositoryID: id });
+
+test("a restore brings back bytes, modes, times and links", async () => {
+  const record = await agent.restore(restoreCommand(pinned(), `${restored}/all`, { verify: true }));
+  expect(record).toMatchObject({
+    phase: "Succeeded",
+    reason: "Completed",
+    exitCode: 0,
+    snapshotID: laterID,
+    restored: { errors: 0 },
+  });
+  expect(record.restored!.bytes).toBeGreaterThan(binary.length);
+
+  const at = `${restored}/all${source}`;
+  expect(readFileSync(`${at}/data/binary`).equals(binary)).toBe(true);
+  expect(readFileSync(`${at}/data/ümläut – 文件`, "utf8")).toBe("name");
+  expect(readlinkSync(`${at}/data/link`)).toBe("../etc/app.conf");
+  for (const path of ["etc/app.conf", "data/binary", "data"]) {
+    const [was, is] = [lstatSync(`${source}/${path}`, { bigint: true }), lstatSync(`${at}/${path}`, { bigint: true })];
+    expect([path, is.mode, is.mtimeNs, is.uid]).toEqual([path, was.mode, was.mtimeNs, was.uid]);
+  }
+});
+
+describe("which snapshot", () => {
+  test("an id chooses its snapshot, also by its first digits", async () => {
+    const whole = await agent.restore(restoreCommand(pinned(), `${restored}/id`, { snapshot: { id: snapshotID } }));
+    expect(whole).toMatchObject({ phase: "Succeeded", snapshotID });
+    const short = await agent.restore(
+      restoreCommand(pinned(), `${restored}/id`, { snapshot: { id: snapshotID.slice(0, 8) } }),
+    );
+    expect(short).toMatchObject({ phase: "Succeeded", snapshotID });
+    // Everything was there already.
+    expect(short.restored).toMatchObject({ bytes: 0 });
+  });
+
+  test("the latest before a time is the one that was the latest then", async () => {
+    const { snapshot } = restoreCommand(pinned(), restored);
+    const record = await agent.restore(
+      restoreCommand(pinned(), `${restored}/before`, { snapshot: { ...snapshot, before: between } }),
+    );
+    expect(record).toMatchObject({ phase: "Succeeded", snapshotID });
+  });
+
+  test("an unknown id says where to take one from", async () => {
+    const record = await agent.restore(
+      restoreCommand(pinned(), `${restored}/x`, { snapshot: { id: "0123456789abcdef" } }),
+    );
+    expect(record).toMatchObject({ phase: "Failed", reason: "SnapshotNotFound" });
+    expect(record.message).toContain("status of a BackupRun");
+  });
+
+  test("a policy without snapshots says so", async () => {
+    const snapshot = { latest: true as const, host: "web-1", tags: ["policy=backups/other"] };
+    const record = await agent.restore(restoreCommand(pinned(), `${restored}/x`, { snapshot }));
+    expect(record).toMatchObject({ phase: "Failed", reason: "SnapshotNotFound" });
+    expect(record.message).toContain("policy=backups/other of host web-1");
+  });
+
+  test("a repository with another id is never restored from", async () => {
+    const record = await agent.restore(restoreCommand({ ...pinned(), repositoryID: "b".repeat(64) }, `${restored}/x`));
+    expect(record).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch" });
+    expect(lstatSync(`${restored}/x`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+});
+
+describe("where to", () => {
+  test("a target that is a file is refused, and so is one below a file", async () => {
+    mkdirSync(restored, { recursive: true });
+    writeFileSync(`${restored}/file`, "mine");
+    for (const target of [`${restored}/file`, `${restored}/file/below`]) {
+      const record = await agent.restore(restoreCommand(pinned(), target));
+      expect(record).toMatchObject({ phase: "Failed", reason: "TargetInvalid" });
+      expect(record.message).toContain(`${restored}/file is a file`);
+    }
+    expect(readFileSync(`${restored}/file`, "utf8")).toBe("mine");
+  });
+
+  test.each([
+    ["outside", "/somewhere-else"],
+    ["by dots", "/restored/../../../outside"],
+  ])("a target outside the restore roots is refused: %s", async (_, path) => {
+    const record = await agent.restore(restoreCommand(pinned(), `${folder.path}${path}`));
+    expect(record).toMatchObject({ phase: "Failed", reason: "HostRefused" });
+  });
+
+  test("the refusal names the flag that would allow it", async () => {
+    const record = await agent.restore(restoreCommand(pinned(), "/opt/app"));
+    expect(record.message).toContain("--restore-root /opt/app");
+  });
+
+  test("a symlink that leads out of the restore roots is refused", async () => {
+    mkdirSync(`${folder.path}/elsewhere`, { recursive: true });
+    mkdirSync(restored, { recursive: true });
+    symlinkSync(`${folder.path}/elsewhere`, `${restored}/way-out`);
+    symlinkSync(`${folder.path}/not-yet-there`, `${restored}/dangling`);
+    for (const name of ["way-out/deep", "dangling/deep"]) {
+      const record = await agent.restore(restoreCommand(pinned(), `${restored}/${name}`));
+      expect(record.phase).toBe("Failed");
+      expect(["HostRefused", "TargetInvalid"]).toContain(record.reason);
+    }
+    expect(lstatSync(`${folder.path}/elsewhere/deep`, { throwIfNoEntry: false })).toBeUndefined();
+    expect(lstatSync(`${folder.path}/not-yet-there`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+});
+
+describe("how much", () => {
+  test("include brings back only what it names", async () => {
+    const command = restoreCommand(pinned(), `${restored}/some`, { include: [`${source}/etc`] });
+    expect(await agent.restore(command)).toMatchObject({ phase: "Succeeded" });
+    expect(readFileSync(`${restored}/some${source}/etc/app.conf`, "utf8")).toBe("port = 80\n");
+    expect(lstatSync(`${restored}/some${source}/data`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("pathMapping puts folders of the snapshot where they are wanted", async () => {
+    const pathMapping = [
+      { from: `${source}/etc`, to: `${restored}/mapped/config` },
+      { from: `${source}/data`, to: `${restored}/mapped/files` },
+    ];
+    const record = await agent.restore(
+      restoreCommand(pinned(), restored, { pathMapping, exclude: [`${source}/data/binary`] }),
+    );
+    expect(record).toMatchObject({ phase: "Succeeded" });
+    expect(readFileSync(`${restored}/mapped/config/app.conf`, "utf8")).toBe("port = 80\n");
+    expect(lstatSync(`${restored}/mapped/files/link`).isSymbolicLink()).toBe(true);
+    expect(lstatSync(`${restored}/mapped/files/binary`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("a dry run writes nothing", async () => {
+    const record = await agent.restore(restoreCommand(pinned(), `${restored}/dry`, { dryRun: true }));
+    expect(record).toMatchObject({ phase: "Succeeded", restored: { files: expect.any(Number) } });
+    expect(lstatSync(`${restored}/dry`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("Never keeps what is there, Always writes over it", async () => {
+    const target = `${restored}/again`;
+    const command = { include: [`${source}/etc/app.conf`] };
+    await agent.restore(restoreCommand(pinned(), target, command));
+    const file = `${target}${source}/etc/app.conf`;
+    writeFileSync(file, "changed");
+    await agent.restore(restoreCommand(pinned(), target, { ...command, overwrite: "Never" }));
+    expect(readFileSync(file, "utf8")).toBe("changed");
+    await agent.restore(restoreCommand(pinned(), target, { ...command, overwrite: "Always" }));
+    expect(readFileSync(file, "utf8")).toBe("port = 80\n");
+  });
+});
+
+test("a running restore can be cancelled", async () => {
+  const command = restoreCommand(pinned(), `${restored}/slow`, { limits: { downloadKiBps: 100 } });
+  agent.core.command(command);
+  await until("restic restores", () =>
+    agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
+  );
+  agent.core.command(cancelCommand("restore", command.id));
+  expect(await agent.ended(command.id)).toMatchObject({ kind: "restore", phase: "Cancelled", snapshotID: laterID });
+});
+
+test("the access to the repository is on no disk while a restore runs", async () => {
+  const command = restoreCommand(pinned(), `${restored}/secret`, { limits: { downloadKiBps: 300 } });
+  agent.core.command(command);
+  await until("restic restores", () =>
+    agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
+  );
+  const { readdirSync } = await import("node:fs");
+  for (const entry of readdirSync(`${folder.path}/state`, { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) expect(readFileSync(`${entry.parentPath}/${entry.name}`).includes("correct horse")).toBe(false);
+  }
+  expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded" });
+  rmSync(`${restored}/secret`, { recursive: true });
+});
+
+test("a restore is carried out once for ever: its repeated command is answered with the recorded outcome", async () => {
+  const command = restoreCommand(pinned(), `${restored}/once`);
+  await agent.restore(command);
+  rmSync(`${restored}/once`, { recursive: true });
+  expect(agent.core.command(command)).toEqual({ state: "duplicate" });
+  expect(agent.core.active()).toEqual([]);
+  expect(lstatSync(`${restored}/once`, { throwIfNoEntry: false })).toBeUndefined();
+});

@@ -1,0 +1,267 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { systemClock } from "#base/clock.ts";
+import { seededRandom } from "#base/random.ts";
+import type { Command, RestoreCommand } from "#protocol/command.ts";
+import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
+import type { Record, RestoreRecord, RunRecord, TaskRecord } from "#protocol/record.ts";
+import { type AgentCore, openCore } from "../../agent/core.ts";
+import { readInventory } from "../../agent/inventory.ts";
+import type { Identity, ProgressReport } from "../../agent/link/core.ts";
+import type { Log } from "../../agent/log.ts";
+import { DEFAULT_RULES, type HostRules } from "../../agent/rules.ts";
+import { openState } from "../../agent/state/state.ts";
+import { ensureTools } from "../../hack/tools/tools.ts";
+
+/** One agent's host, a real rest-server and real restics, on this machine. */
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const HOST = { uid: "host-uid-1", namespace: "backups", name: "web-1" };
+export const CLUSTER_ID = "cluster-1";
+export const PASSWORD = "correct horse battery staple";
+
+export const IDENTITY: Identity = {
+  host: HOST,
+  clusterID: CLUSTER_ID,
+  endpoint: "wss://127.0.0.1:1/v1/agent",
+  ca: [],
+  credential: `hfa_backups_web-1_${"c".repeat(43)}`,
+  ticket: "ticket",
+  highestEpoch: 0,
+};
+
+export async function tools(): Promise<{ restic: string; "rest-server": string }> {
+  return ensureTools(["restic", "rest-server"], { report: (line) => console.error(line) });
+}
+
+/** Polls until `condition` holds (returns something else than undefined and false), or fails with what was awaited. */
+export async function until<T>(what: string, condition: () => T | undefined | false, timeoutMs = 60_000): Promise<T> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const value = condition();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`waited ${timeoutMs} ms in vain: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+export function temporaryFolder(): { path: string; remove(): void } {
+  const path = mkdtempSync(`${tmpdir()}/holdfast-agent-`);
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise<void>((resolve) => server.close(() => resolve()));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
+
+export interface RestServer {
+  port: number;
+  url(repository: string): string;
+  stop(): Promise<void>;
+}
+
+/** A rest-server over plain HTTP on `path`; with `htpasswd` (lines) it asks for a user. */
+export async function startRestServer(options: {
+  path: string;
+  port?: number;
+  htpasswd?: string;
+}): Promise<RestServer> {
+  const port = options.port ?? (await freePort());
+  mkdirSync(options.path, { recursive: true });
+  const auth = ["--no-auth"];
+  if (options.htpasswd !== undefined) {
+    writeFileSync(`${options.path}/.htpasswd`, options.htpasswd);
+    auth.splice(0, 1, "--htpasswd-file", `${options.path}/.htpasswd`);
+  }
+  const { "rest-server": program } = await tools();
+  const child = spawn(program, ["--path", options.path, "--listen", `127.0.0.1:${port}`, ...auth], {
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let output = "";
+  child.stdout.on("data", (chunk) => (output += chunk));
+  child.stderr.on("data", (chunk) => (output += chunk));
+  await until("rest-server listens", () => {
+    if (child.exitCode !== null) throw new Error(`rest-server ended: ${output}`);
+    return /start server/i.test(output);
+  });
+  return { port, url: (repository) => `rest:http://127.0.0.1:${port}/${repository}/`, stop: () => ended(child) };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  child.kill("SIGKILL");
+  await exit;
+}
+
+export function access(url: string, change: Partial<RepositoryAccess> = {}): RepositoryAccess {
+  return { uid: "repository-uid-1", name: "main", url, password: { value: PASSWORD }, env: {}, ...change };
+}
+
+export function policy(paths: string[], change: Partial<PolicyPlan> = {}): PolicyPlan {
+  return {
+    uid: "policy-uid-1",
+    name: "nightly",
+    createdTime: "2026-01-01T00:00:00Z",
+    repository: "main",
+    files: {
+      paths,
+      requireMountpoint: false,
+      exclude: [],
+      excludeIfPresent: [],
+      excludeCaches: false,
+      oneFileSystem: false,
+    },
+    timeoutMs: 600_000,
+    retries: 0,
+    limits: {},
+    tags: [],
+    restic: { skipIfUnchanged: false },
+    ...change,
+  };
+}
+
+export function config(policies: PolicyPlan[], repositories: RepositoryAccess[], change: Partial<Config> = {}): Config {
+  return {
+    id: "a".repeat(64),
+    clusterID: CLUSTER_ID,
+    host: { ...HOST, paused: false, limits: {} },
+    policies,
+    tombstones: [],
+    repositories,
+    ...change,
+  };
+}
+
+export function runCommand(change: Partial<Extract<Command, { type: "run" }>> = {}): Extract<Command, { type: "run" }> {
+  const id = change.id ?? randomUUID();
+  return {
+    type: "run",
+    epoch: 1,
+    ttlMs: 60_000,
+    name: `run-${id.slice(0, 8)}`,
+    policyUID: "policy-uid-1",
+    overrides: {},
+    ...change,
+    id,
+  };
+}
+
+export function taskCommand(repository: RepositoryAccess, create: boolean): Command {
+  return { type: "task", epoch: 1, id: randomUUID(), ttlMs: 60_000, action: "Init", repository, create };
+}
+
+export function cancelCommand(kind: "run" | "restore", uid: string, name = "x"): Command {
+  return {
+    type: "cancel",
+    epoch: 1,
+    id: `cancel:${uid}`,
+    ttlMs: 60_000,
+    subject: { kind, uid, name, policyUID: "policy-uid-1" },
+  };
+}
+
+export function restoreCommand(
+  repository: RepositoryAccess,
+  target: string,
+  change: Partial<RestoreCommand> = {},
+): RestoreCommand {
+  return {
+    type: "restore",
+    epoch: 1,
+    id: randomUUID(),
+    ttlMs: 60_000,
+    name: "bring-back",
+    repository,
+    snapshot: { latest: true, host: HOST.name, tags: [`policy=${HOST.namespace}/nightly`, "source=files"] },
+    target: { path: target },
+    include: [],
+    exclude: [],
+    pathMapping: [],
+    overwrite: "IfChanged",
+    verify: false,
+    dryRun: false,
+    timeoutMs: 600_000,
+    limits: {},
+    ...change,
+  };
+}
+
+export interface TestAgent {
+  core: AgentCore;
+  progress: ProgressReport[];
+  /** The newest record of a subject in the outbox. */
+  record(uid: string): Record | undefined;
+  /** The record with which a subject ended. */
+  ended(uid: string, timeoutMs?: number): Promise<Record>;
+  run(command: Command, timeoutMs?: number): Promise<RunRecord>;
+  restore(command: Command): Promise<RestoreRecord>;
+  task(command: Command): Promise<TaskRecord>;
+  close(): Promise<void>;
+}
+
+/** An agent in this process, enrolled, on the state folder `dir`/state. */
+export async function openAgent(
+  dir: string,
+  options: { rules?: Partial<HostRules>; environment?: NodeJS.ProcessEnv; hostRoot?: string; log?: Log } = {},
+): Promise<TestAgent> {
+  const { restic } = await tools();
+  const log = options.log ?? quiet;
+  const state = await openState({ dir: `${dir}/state`, clock: systemClock, log });
+  if (state.identity.read() === undefined) state.identity.write(IDENTITY);
+  const core = openCore({
+    state,
+    cacheDir: `${dir}/cache`,
+    rules: { ...DEFAULT_RULES, restoreRoots: [`${dir}/restored`], ...options.rules },
+    clock: systemClock,
+    random: seededRandom(1),
+    log,
+    resticPath: restic,
+    inventory: await readInventory({ resticPath: restic, installedAs: "Process", log }),
+    environment: options.environment ?? {},
+    ...(options.hostRoot === undefined ? {} : { hostRoot: options.hostRoot }),
+  });
+  const progress: ProgressReport[] = [];
+  core.onProgress((report) => progress.push(report));
+  core.start();
+
+  const record = (uid: string) => core.outbox.pending(0, 1000).find((entry) => entry.record.uid === uid)?.record;
+  const end = (uid: string, timeoutMs?: number) =>
+    until(
+      `the end of ${uid}`,
+      () => {
+        const found = record(uid);
+        return found?.completionTime === undefined ? undefined : found;
+      },
+      timeoutMs,
+    );
+  async function carriedOut(command: Command, kind: Record["kind"], timeoutMs?: number): Promise<Record> {
+    const answer = core.command(command);
+    if (answer.state !== "accepted") throw new Error(`${answer.state}: ${answer.message}`);
+    const found = await end(command.id, timeoutMs);
+    if (found.kind !== kind) throw new Error(`a ${found.kind} instead of a ${kind}`);
+    return found;
+  }
+  return {
+    core,
+    progress,
+    record,
+    ended: end,
+    run: async (command, timeoutMs) => (await carriedOut(command, "run", timeoutMs)) as RunRecord,
+    restore: async (command) => (await carriedOut(command, "restore")) as RestoreRecord,
+    task: async (command) => (await carriedOut(command, "task")) as TaskRecord,
+    async close() {
+      await core.stop();
+      state.close();
+    },
+  };
+}
