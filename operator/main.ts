@@ -21,6 +21,7 @@ import { metricsRoute } from "./http/metrics.ts";
 import { createHttp } from "./http/server.ts";
 import { CredentialAuthenticator } from "./hub/authenticator.ts";
 import { CommandAnswers } from "./hub/command-sink.ts";
+import { DeliveryAudit } from "./hub/delivery-audit.ts";
 import { DesiredConfigurations } from "./hub/desired-source.ts";
 import { EnrolmentDesk } from "./hub/enrolment.ts";
 import { Gateway } from "./hub/gateway.ts";
@@ -125,7 +126,7 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
         watchNamespaces: config.watchNamespaces,
       }),
       store: sessions,
-      desired,
+      desired: new DeliveryAudit({ source: desired, caches, log }),
       records,
       progress: new ProgressWriter({ ...parts, caches, lastWrites, tasks }),
       commands: new CommandAnswers({

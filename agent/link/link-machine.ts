@@ -84,7 +84,7 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
   }
 }
 
-/** When `step` wants a tick, on the monotonic clock. */
+/** When `step` wants a tick, on the monotonic clock. Each deadline is the same sum there and here: a rounding apart would spin. */
 export function wakeAt(state: LinkState): number {
   if (state.phase === "stopped") return Number.POSITIVE_INFINITY;
   if (!state.session) return state.until;
@@ -104,7 +104,7 @@ function onTick(state: LinkState, now: Moment): Step {
     }
     return lost(state, state.phase === "dialing" ? "no answer to the dial" : "no hello_ack from the server", now);
   }
-  if (now.monotonic - session.heardAt >= SILENCE_MS)
+  if (now.monotonic >= session.heardAt + SILENCE_MS)
     return lost(state, `server silent for ${SILENCE_MS / 1000} s`, now);
   const [next, effects] = onProgressDue(state, now);
   if (now.monotonic < session.heartbeatAt) return [next, effects];

@@ -80,7 +80,7 @@ function neverSent(state: LinkState, type: string): Step {
 export function onProgress(state: LinkState, report: ProgressReport, now: Moment): Step {
   if (!state.session || state.buffered > PROGRESS_MAX_BUFFERED) return [state, []];
   const before = state.progress.get(report.uid);
-  const due = before === undefined || now.monotonic - before.sentAt >= PROGRESS_INTERVAL_MS;
+  const due = before === undefined || now.monotonic >= before.sentAt + PROGRESS_INTERVAL_MS;
   const paced = due ? { sentAt: now.monotonic } : { sentAt: before.sentAt, waiting: report };
   const next = { ...state, progress: new Map(state.progress).set(report.uid, paced) };
   return [next, due ? [{ type: "send", frame: { type: "progress", ...report } }] : []];
@@ -92,12 +92,11 @@ export function onProgressDue(state: LinkState, now: Moment): Step {
   const effects: LinkEffect[] = [];
   const progress = new Map(state.progress);
   for (const [uid, { sentAt, waiting }] of state.progress) {
-    const age = now.monotonic - sentAt;
-    if (waiting && age >= PROGRESS_INTERVAL_MS) {
+    if (waiting && now.monotonic >= sentAt + PROGRESS_INTERVAL_MS) {
       progress.set(uid, { sentAt: now.monotonic });
       if (state.buffered <= PROGRESS_MAX_BUFFERED)
         effects.push({ type: "send", frame: { type: "progress", ...waiting } });
-    } else if (!waiting && age >= PROGRESS_MEMORY_MS) progress.delete(uid);
+    } else if (!waiting && now.monotonic >= sentAt + PROGRESS_MEMORY_MS) progress.delete(uid);
   }
   return [{ ...state, progress }, effects];
 }

@@ -42,6 +42,7 @@ export function supervise(options: {
   let cancelKill: (() => void) | undefined;
   let wake = () => {};
   void options.ended?.then(() => wake());
+  release.addEventListener("abort", () => wake(), { once: true });
 
   async function watch(): Promise<Exit> {
     try {

@@ -1,4 +1,4 @@
-import { lstatSync, realpathSync, statfsSync } from "node:fs";
+import { lstatSync, realpathSync, type Stats, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "#base/errors.ts";
 import { checkRestorePath, type HostRules, isWithin, normalPath } from "../rules.ts";
@@ -43,16 +43,23 @@ function realPath(path: string): string {
 }
 
 function isSymlink(path: string): boolean {
+  return entryAt(path)?.isSymbolicLink() === true;
+}
+
+/** Undefined where there is nothing, also because something above is no folder. */
+function entryAt(path: string): Stats | undefined {
   try {
-    return lstatSync(path).isSymbolicLink();
-  } catch {
-    return false;
+    return lstatSync(path);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
+      return undefined;
+    throw error;
   }
 }
 
 function firstNonFolder(path: string): string | undefined {
   for (let at = path; ; at = dirname(at)) {
-    const found = lstatSync(at, { throwIfNoEntry: false });
+    const found = entryAt(at);
     if (found !== undefined) return found.isDirectory() ? undefined : at;
     if (at === "/") return undefined;
   }
@@ -61,7 +68,7 @@ function firstNonFolder(path: string): string | undefined {
 /** Throws where less than `needed` bytes are free at `target`; it need not exist yet. */
 export function checkFreeSpace(target: string, needed: number): void {
   let at = target;
-  while (lstatSync(at, { throwIfNoEntry: false }) === undefined) at = dirname(at);
+  while (entryAt(at) === undefined) at = dirname(at);
   const { bavail, bsize } = statfsSync(at);
   const free = bavail * bsize;
   if (free < needed) {

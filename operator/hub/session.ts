@@ -211,10 +211,10 @@ function onOpenRefused(state: SessionState, { code, message }: OpenRefusal): Ste
 }
 
 function onTick(state: SessionState, now: Moment): Step {
-  if (now.monotonic - state.heardAt >= SILENCE_MS) {
+  if (now.monotonic >= state.heardAt + SILENCE_MS) {
     return close(state, Close.goingAway, `silent for ${SILENCE_MS / 1000} s`);
   }
-  if (state.congested && now.monotonic - state.congested.since >= CONGESTION_MS) return tooSlow(state);
+  if (state.congested && now.monotonic >= state.congested.since + CONGESTION_MS) return tooSlow(state);
   if (now.monotonic >= state.phaseEndsAt) return onPhaseEnd(state, now);
   if (now.monotonic < state.pingAt) return [state, []];
   return [{ ...state, pingAt: now.monotonic + HEARTBEAT_INTERVAL_MS }, [{ type: "ping" }]];

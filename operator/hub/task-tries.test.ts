@@ -1,33 +1,11 @@
 import { expect, test } from "vitest";
-import type { Clock } from "#base/clock.ts";
+import { ManualClock } from "#base/manual-clock.ts";
 import { repositoryOf } from "../controllers/fixtures.ts";
 import { TaskTries } from "./task-tries.ts";
 
-/** A clock that stands until it is moved; what is due then runs in order. */
-function standingClock() {
-  let now = 0;
-  const due: { at: number; run: () => void }[] = [];
-  const clock: Pick<Clock, "now" | "monotonic" | "after"> = {
-    now: () => now,
-    monotonic: () => now,
-    after(ms, run) {
-      const entry = { at: now + ms, run };
-      due.push(entry);
-      return () => void due.splice(due.indexOf(entry), due.includes(entry) ? 1 : 0);
-    },
-  };
-  const pass = (ms: number) => {
-    now += ms;
-    for (const entry of due.filter(({ at }) => at <= now)) {
-      due.splice(due.indexOf(entry), 1);
-      entry.run();
-    }
-  };
-  return { clock: clock as Clock, pass };
-}
-
 function begin() {
-  const { clock, pass } = standingClock();
+  const clock = new ManualClock();
+  const pass = (ms: number) => clock.advance(ms);
   const due: string[] = [];
   let count = 0;
   const tries = new TaskTries({ clock, newID: () => `n${++count}`, due: (host) => due.push(host) });
@@ -36,15 +14,15 @@ function begin() {
   return { tries, pass, due, current };
 }
 
-test("a try keeps its id while it goes on, so that a repeat is the same command", () => {
+test("a try keeps its id while it goes on, so that a repeat is the same command", async () => {
   const { current, pass } = begin();
   const id = current();
   expect(id).toBe(`init:repository-offsite:1:${"ab".repeat(16)}:n1`);
-  pass(60_000);
+  await pass(60_000);
   expect(current()).toBe(id);
 });
 
-test("after a failure there is a pause that doubles up to five minutes, and then a new id", () => {
+test("after a failure there is a pause that doubles up to five minutes, and then a new id", async () => {
   const { tries, current, pass, due } = begin();
   const pauses: number[] = [];
   for (let round = 0; round < 7; round++) {
@@ -53,7 +31,7 @@ test("after a failure there is a pause that doubles up to five minutes, and then
     due.length = 0;
     let waited = 0;
     while (current() === undefined) {
-      pass(5_000);
+      await pass(5_000);
       waited += 5_000;
     }
     expect(due).toEqual(["team/web-1"]);
@@ -62,7 +40,7 @@ test("after a failure there is a pause that doubles up to five minutes, and then
   expect(pauses).toEqual([10, 20, 40, 80, 160, 300, 300]);
 });
 
-test("a changed spec, Secret or host is tried at once", () => {
+test("a changed spec, Secret or host is tried at once", async () => {
   const { tries, current } = begin();
   tries.ended("team/offsite", current()!);
   expect(current()).toBeUndefined();
@@ -71,7 +49,7 @@ test("a changed spec, Secret or host is tried at once", () => {
   expect(current(2, "cd".repeat(32), "team/web-2")).toMatch(/n4$/);
 });
 
-test("the end of an earlier try changes nothing", () => {
+test("the end of an earlier try changes nothing", async () => {
   const { tries, current } = begin();
   const first = current()!;
   const second = current(2);
@@ -79,21 +57,28 @@ test("the end of an earlier try changes nothing", () => {
   expect(current(2)).toBe(second);
 });
 
-test("a try of which nothing is heard for ten minutes is given up", () => {
+test("a try of which nothing is heard for ten minutes is given up", async () => {
   const { current, pass, due } = begin();
   const first = current();
-  pass(600_000);
+  await pass(600_000);
   expect(due).toEqual(["team/web-1"]);
   expect(current()).not.toBe(first);
 });
 
-test("an id says what it was made from, to whoever reads it", () => {
+test("an id says what it was made from, to whoever reads it", async () => {
   const { tries, current } = begin();
   const id = current(7)!;
-  expect(begin().tries.tried(id)).toEqual({ generation: 7, secretVersions: "ab".repeat(16) });
-  expect(tries.taskOf(id)).toBe("team/offsite");
+  expect(begin().tries.tried(id)).toEqual({
+    repositoryUID: "repository-offsite",
+    generation: 7,
+    secretVersions: "ab".repeat(16),
+  });
   expect(tries.tried("cancel:x")).toBeUndefined();
-  expect(tries.taskOf("cancel:x")).toBeUndefined();
+});
+
+test("a repository that was forgotten is tried anew at once", () => {
+  const { tries, current } = begin();
+  tries.ended("team/offsite", current()!);
   tries.forget("team/offsite");
-  expect(tries.taskOf(id)).toBeUndefined();
+  expect(current()).toMatch(/n2$/);
 });

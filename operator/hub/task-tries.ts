@@ -67,11 +67,6 @@ export class TaskTries {
     return match ? { repositoryUID: match[1]!, generation: Number(match[2]), secretVersions: match[3]! } : undefined;
   }
 
-  /** The Repository that a command of this replica is to open. */
-  taskOf(commandID: string): Key | undefined {
-    return [...this.#tries].find(([, { id }]) => id === commandID)?.[0];
-  }
-
   /** A try has ended; should the repository still not be open, the next one begins after a pause. */
   ended(repository: Key, commandID: string): void {
     const last = this.#tries.get(repository);

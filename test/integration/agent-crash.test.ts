@@ -215,7 +215,6 @@ describe("kill -9 of the agent in the middle of a backup", () => {
   });
 
   test("its log goes on without a line twice", async () => {
-    writeFileSync(`${source}/.unreadable`, "");
     const first = await start();
     const command = runCommand();
     first.send({
@@ -232,7 +231,7 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     const second = await start();
     expect(await second.ended(command.id)).toMatchObject({ phase: "PartiallyFailed", unreadFiles: { count: 1 } });
     const log = readFileSync(`${folder.path}/state/runs/run-${command.id}/log`, "utf8");
-    expect(log.match(/mem: /g)).toHaveLength(1);
+    expect(log.match(/failed to save/g)).toHaveLength(1);
     expect(log).toContain("goes on after a restart");
   });
 });
@@ -268,12 +267,12 @@ describe("kill -9 of the agent in the middle of a restore", () => {
     first.send({ config: config([policy([source])], [pinned()]) });
     first.send({ command: backup });
     await first.ended(backup.id);
-    const command = restoreCommand(pinned(), `${folder.path}/restored`, { limits: { downloadKiBps: 600 } });
+    const command = restoreCommand(pinned(), `${folder.path}/restored`, { limits: { downloadKiBps: 300 } });
     const later = restoreCommand(pinned(), `${folder.path}/restored/later`);
     first.send({ command });
     first.send({ command: later });
     await until("restic restores", () =>
-      first.progress.some(({ uid, progress }) => uid === command.id && (progress?.bytesDone ?? 0) > 0),
+      first.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
     );
     await first.kill("SIGKILL");
 

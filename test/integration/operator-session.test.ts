@@ -1,120 +1,25 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
-import { TICKET_HEADER } from "#protocol/enroll.ts";
-import type { AgentFrame, ServerFrame } from "#protocol/frames.ts";
 import { runID, runName } from "#protocol/names.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import { testNamespace } from "../namespace.ts";
-import { createToken, credentialOf, enroll, type Machine, machine } from "./operator-http.ts";
+import { type EnrolledMachine, RawAgents } from "./operator-agents.ts";
+import { createToken, enroll, type Machine, machine } from "./operator-http.ts";
 import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
 
 const at = testNamespace();
 let operator: OperatorProcess;
-const open = new Set<Agent>();
+const agents = new RawAgents(at, () => operator);
 
 beforeAll(async () => {
   operator = await startOperator(at.cluster, at.namespace);
 });
 
-afterEach(() => {
-  for (const agent of open) agent.socket.terminate();
-  open.clear();
-});
+afterEach(() => agents.cut());
 
 afterAll(async () => {
   await operator?.stop("SIGKILL");
 });
-
-/** A bare WebSocket client that speaks the agents' protocol. */
-interface Agent {
-  readonly socket: WebSocket;
-  readonly frames: ServerFrame[];
-  readonly closed: Promise<number>;
-  send(frame: AgentFrame): void;
-  next<T extends ServerFrame["type"]>(type: T): Promise<Extract<ServerFrame, { type: T }>>;
-}
-
-/** The agent's end of an accepted upgrade, or the HTTP status of a refused one. */
-async function connect(who: Machine, ticket?: string): Promise<Agent | number> {
-  const headers = {
-    authorization: `Bearer ${credentialOf(at.namespace, who)}`,
-    ...(ticket === undefined ? {} : { [TICKET_HEADER]: ticket }),
-  };
-  const url = `${operator.url.replace("https:", "wss:")}/v1/agent`;
-  const socket = new WebSocket(url, { ca: operator.ca, headers, perMessageDeflate: false });
-  const frames: ServerFrame[] = [];
-  socket.on("message", (data) => frames.push(JSON.parse(String(data))));
-  const closed = new Promise<number>((resolve) => socket.once("close", resolve));
-  const refused = await new Promise<number | undefined>((resolve, reject) => {
-    socket.once("open", () => resolve(undefined));
-    socket.once("unexpected-response", (_request, response) => resolve(response.statusCode));
-    socket.once("error", reject);
-  });
-  if (refused !== undefined) {
-    socket.on("error", () => {});
-    socket.terminate();
-    return refused;
-  }
-  const agent: Agent = {
-    socket,
-    frames,
-    closed,
-    send: (frame) => socket.send(JSON.stringify(frame)),
-    next: <T extends ServerFrame["type"]>(type: T) =>
-      until(`a ${type} frame`, () => {
-        const index = frames.findIndex((frame) => frame.type === type);
-        return index < 0 ? undefined : (frames.splice(index, 1)[0] as Extract<ServerFrame, { type: T }>);
-      }),
-  };
-  open.add(agent);
-  return agent;
-}
-
-interface Identity {
-  readonly who: Machine;
-  readonly uid: string;
-  readonly name: string;
-  readonly ticket: string;
-}
-
-let tokens = 0;
-async function enrolled(hostname: string): Promise<Identity> {
-  const who = machine(hostname);
-  const { answer } = await enroll(operator, await createToken(at, `token-${++tokens}`), who);
-  if (answer === undefined) throw new Error(`${hostname} could not enrol`);
-  return { who, uid: answer.host.uid, name: answer.host.name, ticket: answer.ticket };
-}
-
-async function session(of: Identity, more: { nonce?: string; highestEpoch?: number } = {}) {
-  const agent = await connect(of.who, of.ticket);
-  if (typeof agent === "number") throw new Error(`the operator answered ${agent}`);
-  agent.send({
-    type: "hello",
-    protocol: 1,
-    hostUID: of.uid,
-    bootID: "boot-1",
-    agent: {
-      version: "0.1.0",
-      restic: "0.19.1",
-      os: "linux",
-      arch: "x64",
-      hostname: of.name,
-      kernel: "6.1",
-      installedAs: "Process",
-      capabilities: ["backup"],
-    },
-    wallTime: new Date().toISOString(),
-    highestEpoch: 0,
-    config: { policies: [] },
-    active: [],
-    ...more,
-  });
-  const ack = await until("an answer to hello", () => {
-    const index = agent.frames.findIndex(({ type }) => type === "hello_ack" || type === "error");
-    return index < 0 ? undefined : agent.frames.splice(index, 1)[0];
-  });
-  return { agent, ack: ack as Extract<ServerFrame, { type: "hello_ack" }>, answer: ack };
-}
 
 async function get(kind: string, name: string) {
   return JSON.parse(await at.kubectl(["get", kind, name, "-o", "json"]));
@@ -135,8 +40,8 @@ async function create(kind: string, name: string, spec: object, metadata: object
 
 describe("a session", () => {
   test("is accepted with an epoch above the last one and shows on the Host", async () => {
-    const host = await enrolled("lone");
-    const first = await session(host);
+    const host = await agents.enrol("lone");
+    const first = await agents.session(host);
     expect(first.ack).toMatchObject({ type: "hello_ack", epoch: 1, host: { uid: host.uid, name: "lone" } });
     const shown = await get("host", "lone");
     expect(condition(shown, "Connected")).toBe("True Connected");
@@ -145,19 +50,19 @@ describe("a session", () => {
     expect(shown.status.session).toMatchObject({ epoch: 1, bootID: "boot-1" });
     expect(JSON.stringify(shown)).not.toContain(first.ack.nonce);
 
-    const second = await session(host, { nonce: first.ack.nonce });
+    const second = await agents.session(host, { nonce: first.ack.nonce });
     expect(second.ack.epoch).toBe(2);
     expect(await first.agent.closed).toBe(4409);
-    const third = await session(host, { nonce: second.ack.nonce, highestEpoch: 41 });
+    const third = await agents.session(host, { nonce: second.ack.nonce, highestEpoch: 41 });
     expect(third.ack.epoch).toBe(42);
   });
 
   test("of a copy of a connected machine is refused, and the Host says so until it is enrolled again", async () => {
-    const host = await enrolled("cloned");
-    const first = await session(host);
-    const second = await session(host, { nonce: first.ack.nonce });
-    const third = await session(host, { nonce: second.ack.nonce });
-    const copy = await session(host, { nonce: first.ack.nonce });
+    const host = await agents.enrol("cloned");
+    const first = await agents.session(host);
+    const second = await agents.session(host, { nonce: first.ack.nonce });
+    const third = await agents.session(host, { nonce: second.ack.nonce });
+    const copy = await agents.session(host, { nonce: first.ack.nonce });
     expect(copy.answer).toMatchObject({ type: "error", code: "identity_conflict" });
     expect(third.agent.socket.readyState).toBe(WebSocket.OPEN);
     expect(condition(await get("host", "cloned"), "IdentityConflict")).toBe("True SecondMachine");
@@ -166,20 +71,20 @@ describe("a session", () => {
     const token = await createToken(at, "cloned-again", { hostName: "cloned", reenroll: true });
     expect((await enroll(operator, token, again)).status).toBe(200);
     expect(await third.agent.closed).toBe(4409);
-    expect(await connect(host.who)).toBe(401);
-    const fresh = await session({ ...host, who: again });
+    expect(await agents.connect(host.who)).toBe(401);
+    const fresh = await agents.session({ ...host, who: again });
     expect(fresh.ack.epoch).toBe(5);
     expect(condition(await get("host", "cloned"), "IdentityConflict")).toBeUndefined();
   });
 
   test("of a machine set back to a snapshot goes on, with an Event", async () => {
-    const host = await enrolled("rolled-back");
-    const first = await session(host);
-    const second = await session(host, { nonce: first.ack.nonce });
-    const third = await session(host, { nonce: second.ack.nonce });
+    const host = await agents.enrol("rolled-back");
+    const first = await agents.session(host);
+    const second = await agents.session(host, { nonce: first.ack.nonce });
+    const third = await agents.session(host, { nonce: second.ack.nonce });
     third.agent.socket.terminate();
     const back = await until("the old session to be gone", async () => {
-      const tried = await session(host, { nonce: first.ack.nonce });
+      const tried = await agents.session(host, { nonce: first.ack.nonce });
       return tried.answer?.type === "hello_ack" ? tried : undefined;
     });
     expect(back.ack.epoch).toBeGreaterThan(third.ack.epoch);
@@ -197,43 +102,43 @@ describe("a credential", () => {
     ["with another secret", (who: Machine) => machine(who.hostname), 401],
     ["of a Host that does not exist", () => machine("nobody"), 401],
   ])("%s is refused before the upgrade", async (_, other, status) => {
-    const host = await enrolled(`credential-${++tokens}`);
-    expect(await connect(other(host.who))).toBe(status);
+    const host = await agents.enrol(`credential-${status}-${_.length}`);
+    expect(await agents.connect(other(host.who))).toBe(status);
   });
 
   test("of a revoked Host ends its session at once and never holds again, also when revoked is taken back", async () => {
-    const host = await enrolled("revoked");
-    const { agent } = await session(host);
+    const host = await agents.enrol("revoked");
+    const { agent } = await agents.session(host);
     await at.kubectl(["patch", "host", "revoked", "--type=merge", "-p", '{"spec":{"revoked":true}}']);
     expect(await agent.closed).toBe(4403);
-    expect(await connect(host.who)).toBe(403);
+    expect(await agents.connect(host.who)).toBe(403);
     await until("the credential to be emptied", async () => {
       const { data } = await get("secret", "holdfast-host-revoked");
       return data.credentialHash === "" || data.credentialHash === undefined ? true : undefined;
     });
     await at.kubectl(["patch", "host", "revoked", "--type=merge", "-p", '{"spec":{"revoked":false}}']);
-    await until("the Host to be seen", async () => ((await connect(host.who)) === 401 ? true : undefined));
+    await until("the Host to be seen", async () => ((await agents.connect(host.who)) === 401 ? true : undefined));
     const plain = await enroll(operator, await createToken(at, "revoked-plain"), machine("revoked"));
     expect(plain.code).toBe("host_exists");
   });
 
   test("of a deleted Host ends its session, and the ticket of this very cluster does not bring it back", async () => {
-    const host = await enrolled("deleted");
-    const { agent } = await session(host);
+    const host = await agents.enrol("deleted");
+    const { agent } = await agents.session(host);
     await at.kubectl(["delete", "host", "deleted"]);
     expect(await agent.closed).toBe(4403);
-    expect(await connect(host.who, host.ticket)).toBe(401);
+    expect(await agents.connect(host.who, host.ticket)).toBe(401);
   });
 });
 
 describe("a result", () => {
   const hash = "a".repeat(64);
-  let a: Identity;
-  let b: Identity;
+  let a: EnrolledMachine;
+  let b: EnrolledMachine;
 
   beforeAll(async () => {
-    a = await enrolled("host-a");
-    b = await enrolled("host-b");
+    a = await agents.enrol("host-a");
+    b = await agents.enrol("host-b");
     await create("Repository", "offsite", {
       url: "rest:https://backup.example.com/x/",
       passwordFrom: { host: "env:RESTIC_PASSWORD" },
@@ -285,8 +190,8 @@ describe("a result", () => {
     };
   }
 
-  async function deliver(of: Identity, record: RunRecord) {
-    const { agent } = await session(of);
+  async function deliver(of: EnrolledMachine, record: RunRecord) {
+    const { agent } = await agents.session(of);
     agent.send({ type: "record", stream: "stream-1", seq: 1, record });
     return until("an answer to the record", () =>
       agent.frames.find((frame) => frame.type === "ack" || frame.type === "rejected"),
@@ -390,21 +295,21 @@ describe("a result", () => {
 });
 
 test("SIGTERM says goaway to agents and ends the operator cleanly; sessions go on with a higher epoch after it", async () => {
-  const host = await enrolled("drained");
-  const { agent, ack } = await session(host);
+  const host = await agents.enrol("drained");
+  const { agent, ack } = await agents.session(host);
   const stopping = operator.stop();
   await agent.next("goaway");
   agent.socket.close();
   expect(await stopping).toBe(0);
   expect(operator.log()).not.toMatch(/"level":"error"/);
   await operator.start();
-  const next = await session(host, { nonce: ack.nonce });
+  const next = await agents.session(host, { nonce: ack.nonce });
   expect(next.ack.epoch).toBe(ack.epoch + 1);
 });
 
 test("an operator built again around the same installation Secret adopts its agents by their tickets", async () => {
-  const host = await enrolled("adopted");
-  const { ack } = await session(host);
+  const host = await agents.enrol("adopted");
+  const { ack } = await agents.session(host);
   await operator.stop();
   const { data, metadata, type } = await get("secret", "holdfast-installation");
   for (const name of ["host/adopted", "secret/holdfast-host-adopted", "secret/holdfast-installation"]) {
@@ -413,9 +318,9 @@ test("an operator built again around the same installation Secret adopts its age
   const again = { apiVersion: "v1", kind: "Secret", metadata: { name: metadata.name }, type, data };
   await at.kubectl(["create", "-f", "-"], JSON.stringify(again));
   await operator.start();
-  expect(await connect(host.who)).toBe(401);
-  expect(await connect(machine("adopted"), host.ticket)).toBe(401);
-  const adopted = await session(host, { nonce: ack.nonce, highestEpoch: ack.epoch });
+  expect(await agents.connect(host.who)).toBe(401);
+  expect(await agents.connect(machine("adopted"), host.ticket)).toBe(401);
+  const adopted = await agents.session(host, { nonce: ack.nonce, highestEpoch: ack.epoch });
   expect(adopted.ack.clusterID).toBe(ack.clusterID);
   expect(adopted.ack.host.uid).not.toBe(host.uid);
   expect(condition(await get("host", "adopted"), "Connected")).toBe("True Connected");

@@ -5,6 +5,7 @@ import { MAX_POLICIES } from "#protocol/limits.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import { sameJson } from "../../kube/apply.ts";
 import type { Difference } from "../pace.ts";
+import { newestFirst } from "../policy/history.ts";
 import { lastOn } from "../policy/summary.ts";
 import type { Timing } from "../policy/timing.ts";
 
@@ -20,10 +21,7 @@ export function summarizePolicies(
     const { name } = policy.metadata;
     const own = runs.filter((run) => run.spec.policyRef === name);
     const kept = host.status?.policies?.find((each) => each.name === name);
-    const newest = own.reduce<BackupRun | undefined>(
-      (a, b) => (a !== undefined && beginOf(a) >= beginOf(b) ? a : b),
-      undefined,
-    );
+    const [newest] = own.toSorted((a, b) => beginOf(b) - beginOf(a) || newestFirst(a, b));
     const lastRun = newest?.metadata.name ?? kept?.lastRun;
     const lastPhase = newest === undefined ? kept?.lastPhase : (newest.status?.phase ?? "Pending");
     const { lastSuccess } = lastOn(host, policy, own);

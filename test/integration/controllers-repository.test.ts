@@ -1,0 +1,133 @@
+import { expect, test } from "vitest";
+import type { BackupPolicy } from "#crds/backuppolicy.ts";
+import type { Repository } from "#crds/repository.ts";
+import { BackupPolicies, Hosts, Repositories } from "../../operator/controllers/kinds.ts";
+import { repositoryTaskWriter } from "../../operator/controllers/repository/writers.ts";
+import { applyStatus } from "../../operator/kube/apply.ts";
+import { findCondition } from "../../operator/kube/conditions.ts";
+import { controllersWorld, expectReady } from "./controllers-world.ts";
+
+const world = controllersWorld();
+const message = ({ status }: Repository) => findCondition(status?.conditions, "Ready")?.message;
+const spec = (name: string): Repository["spec"] => ({
+  url: `rest:https://backup.example.com/${world.namespace}/${name}/`,
+  passwordFrom: { secretKeyRef: { name: `${name}-password`, key: "password" } },
+  initialize: true,
+});
+const policy = (repository: string, hosts: string[]): BackupPolicy["spec"] => ({
+  hosts: { names: hosts },
+  repository: { name: repository },
+  files: { paths: ["/srv"] },
+});
+const secret = (name: string, key = "password") =>
+  world.kubectl(["create", "secret", "generic", `${name}-password`, `--from-literal=${key}=correct-horse`]);
+
+/** What the replica with the initializer's socket writes. */
+async function tried(name: string, lastOpen: NonNullable<Repository["status"]>["lastOpen"], repositoryID?: string) {
+  const live = await world.get(Repositories, name);
+  const status = { lastOpen: { observedGeneration: 1, ...lastOpen }, ...(repositoryID && { repositoryID }) };
+  await applyStatus(world.its().client, Repositories, live, repositoryTaskWriter, status);
+}
+
+test("from a missing Secret to Ready, it says at each step what is awaited", async () => {
+  await world.create(Repositories, "steps", spec("steps"));
+  const without = await world.until(Repositories, "steps", (object) => expectReady(object, "False", "SecretMissing"));
+  expect(message(without)).toBe(
+    `there is no Secret steps-password (passwordFrom) in namespace ${world.namespace}; create it`,
+  );
+
+  await secret("steps", "pasword");
+  const wrongKey = await world.until(
+    Repositories,
+    "steps",
+    (object) => expect(message(object)).toMatch(/has no key password/),
+    20_000,
+  );
+  expect(message(wrongKey)).toBe("Secret steps-password has no key password (passwordFrom); its keys are: pasword");
+  expect(JSON.stringify(wrongKey)).not.toContain("correct-horse");
+
+  await world.kubectl(["delete", "secret", "steps-password"]);
+  await secret("steps");
+  const unused = await world.until(
+    Repositories,
+    "steps",
+    (object) => expectReady(object, "False", "WaitingForHost"),
+    20_000,
+  );
+  expect(message(unused)).toMatch(/^no BackupPolicy uses it yet/);
+
+  await world.create(Hosts, "s-1", {});
+  await world.create(BackupPolicies, "steps", policy("steps", ["s-1"]));
+  const away = await world.until(Repositories, "steps", (object) => expect(message(object)).toMatch(/s-1/));
+  expect(message(away)).toBe(
+    "none of its hosts is connected (s-1); start the agent on one of them, which then opens it",
+  );
+
+  await world.connect("s-1");
+  const opening = await world.until(Repositories, "steps", (object) => expectReady(object, "False", "Opening"));
+  expect(opening.status?.initializer?.hostRef).toBe("s-1");
+
+  await tried("steps", {
+    phase: "Running",
+    reason: "RepositoryUnreachable",
+    message: "connection refused",
+    hostRef: "s-1",
+  });
+  await world.until(Repositories, "steps", (object) => expectReady(object, "False", "RepositoryUnreachable"));
+  await tried("steps", {
+    phase: "Failed",
+    reason: "WrongPassword",
+    message: "the password opens no key",
+    hostRef: "s-1",
+  });
+  const wrong = await world.until(Repositories, "steps", (object) => expectReady(object, "False", "WrongPassword"));
+  expect(findCondition(wrong.status?.conditions, "Stalled")?.status).toBe("True");
+
+  await tried("steps", { phase: "Succeeded", hostRef: "s-1" }, "5f".repeat(32));
+  const ready = await world.until(Repositories, "steps", (object) => expectReady(object, "True", "Opened"));
+  expect(findCondition(ready.status?.conditions, "Stalled")).toBeUndefined();
+  expect(ready.status).toMatchObject({ initializer: { hostRef: "s-1" }, repositoryID: "5f".repeat(32) });
+  await world.until(BackupPolicies, "steps", (object) => expectReady(object, "True", "Ready"));
+  await world.until(Hosts, "s-1", (object) => {
+    expectReady(object, "True", "Connected");
+    expect(object.status?.config?.desired).toMatch(/^[0-9a-f]{64}$/);
+  });
+});
+
+test("the initializer stays while it is away, and moves when its Host is revoked or another is named", async () => {
+  await secret("sticky");
+  for (const name of ["t-1", "t-2", "t-3"]) await world.create(Hosts, name, {});
+  await world.create(Repositories, "sticky", spec("sticky"));
+  await world.create(BackupPolicies, "sticky", policy("sticky", ["t-1", "t-2", "t-3"]));
+  const chosen = (name: string) =>
+    world.until(Repositories, "sticky", ({ status }) => expect(status?.initializer?.hostRef).toBe(name));
+  await world.connect("t-2");
+  await chosen("t-2");
+
+  await world.connect("t-1");
+  await world.connect("t-2", "False");
+  const waiting = await world.until(Repositories, "sticky", (object) => expectReady(object, "False", "WaitingForHost"));
+  expect(waiting.status?.initializer?.hostRef).toBe("t-2");
+  expect(message(waiting)).toMatch(/^t-2 is to open it and is not connected; .*annotation holdfast.dev\/initializer$/);
+
+  await world.kubectl(["patch", "host", "t-2", "--type=merge", '-p={"spec":{"revoked":true}}']);
+  await chosen("t-1");
+  await world.kubectl(["annotate", "repository", "sticky", "holdfast.dev/initializer=t-3"]);
+  await chosen("t-3");
+});
+
+test("a second resource of one repository is Stalled and names the first, until that is gone", async () => {
+  await secret("first");
+  const first = await world.create(Repositories, "first", spec("first"));
+  // The API server's times have whole seconds; who is older must not depend on chance here.
+  await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(first.metadata.creationTimestamp!) + 1000);
+  const url = `rest:https://BACKUP.example.com:443/${world.namespace}/first`;
+  await world.create(Repositories, "second", { ...spec("first"), url });
+  const second = await world.until(Repositories, "second", (object) =>
+    expectReady(object, "False", "DuplicateRepository"),
+  );
+  expect(message(second)).toMatch(`Repository ${world.namespace}/first has the same url`);
+  await world.until(Repositories, "first", (object) => expectReady(object, "False", "WaitingForHost"));
+  await world.its().client.delete(Repositories, first.metadata);
+  await world.until(Repositories, "second", (object) => expectReady(object, "False", "WaitingForHost"));
+});
