@@ -181,7 +181,8 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
     identity,
     onStartedLeading(lost) {
       const end = AbortSignal.any([lost, stopControllers.signal]);
-      controlling = Promise.all(controllers.map((controller) => controller.run(end, lost)));
+      // A controller runs once at a time: what the last leadership began has to have ended.
+      controlling = controlling.then(() => Promise.all(controllers.map((controller) => controller.run(end, lost))));
     },
     onStoppedLeading() {},
   });
@@ -190,13 +191,15 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   const recording = events.run(running.signal);
   const stopLease = new AbortController();
   const renewing = replicaLease.run(stopLease.signal);
-  const electing = elector.run(stopElection.signal);
+  let electing: Promise<unknown> = Promise.resolve();
   void keepServing(app.server, installation.authority, names, clock, running.signal);
   await informers.synced(stop).catch(() => undefined);
   if (!stop.aborted) {
     await app.listen(config.listen);
     log.info({ ...config.listen, publicURL: config.publicURL.origin, pin, clusterID }, "serving");
-    await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
+    // Last: whoever sees the leader's Lease taken finds an operator that serves.
+    electing = elector.run(stopElection.signal);
+    if (!stop.aborted) await new Promise((resolve) => stop.addEventListener("abort", resolve, { once: true }));
   }
 
   const clean = await shutdown(

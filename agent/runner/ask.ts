@@ -10,6 +10,8 @@ export interface Answer {
   seen: Observation;
 }
 
+/** restic itself would go on trying for 15 minutes; who asks can ask again. */
+const RETRYING_MS = 5_000;
 /** A snapshot is about 600 bytes of JSON; a list beyond this is refused rather than held in memory. */
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -30,6 +32,11 @@ export function askRestic(options: {
       stdio: ["ignore", "pipe", "pipe"],
     });
     const kill = () => child.kill("SIGKILL");
+    let cancelRetrying: (() => void) | undefined;
+    const killIfRetrying = () => {
+      if (seen.retrying !== undefined) kill();
+      cancelRetrying = undefined;
+    };
     const cancelTimeout = options.clock.after(options.timeoutMs, kill);
     options.release.addEventListener("abort", kill, { once: true });
 
@@ -45,10 +52,12 @@ export function askRestic(options: {
       const lines = (rest + chunk).split("\n");
       rest = (lines.pop() ?? "").slice(0, 64 * 1024);
       for (const text of lines) observe(seen, "stderr", text, options.clock.now(), options.show);
+      if (seen.retrying !== undefined) cancelRetrying ??= options.clock.after(RETRYING_MS, killIfRetrying);
     });
 
     const finish = (code: number | undefined) => {
       cancelTimeout();
+      cancelRetrying?.();
       options.release.removeEventListener("abort", kill);
       if (rest !== "") observe(seen, "stderr", rest, options.clock.now(), options.show);
       resolve({ code, stdout: Buffer.concat(chunks).toString("utf8"), seen });

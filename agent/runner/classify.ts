@@ -28,6 +28,10 @@ const EXIT = { ok: 0, fatal: 1, panic: 2, partial: 3, noRepository: 10, locked: 
 /** The shell's: not executable, not found; 128 + n is death by signal n. */
 const SHELL = { notExecutable: 126, notFound: 127, signal: 128 };
 
+/** Signs in restic's text that nothing, or nothing that can be trusted, answers. */
+const UNREACHABLE =
+  /(\b(x509:|tls:|certificate)|connection refused|no such host|i\/o timeout|network is unreachable|no route to host|connection reset|TLS handshake timeout|context deadline exceeded|server misbehaving|unexpected EOF|50[0234] (Internal|Bad|Service|Gateway))/i;
+
 /** Causes in the text of a fatal error, the first that matches counts. */
 const CAUSES: readonly [RegExp, Reason, string][] = [
   [
@@ -46,21 +50,19 @@ const CAUSES: readonly [RegExp, Reason, string][] = [
     "keys exist there but the config is missing: two initialisations at once, or a lost config. Restore the file config from a copy, or delete what is at this address if it never held a backup, and create the Repository again",
   ],
   [
-    /\b(x509:|tls:|certificate)/i,
-    "RepositoryUnreachable",
-    "the repository's server is not trusted over TLS: correct tls.caFrom, or renew the server's certificate",
-  ],
-  [
-    /(connection refused|no such host|i\/o timeout|network is unreachable|no route to host|connection reset|TLS handshake timeout|context deadline exceeded|server misbehaving|unexpected EOF|50[0234] (Internal|Bad|Service|Gateway))/i,
-    "RepositoryUnreachable",
-    "the repository does not answer: check its server and the network between",
-  ],
-  [
     /(unable to create lock|already locked|locked exclusively)/i,
     "RepositoryLocked",
     "another restic holds the repository's lock",
   ],
 ];
+
+/** What to say of a repository that cannot be talked to; `cause` is restic's or the system's own text. */
+export function unreachableMessage(cause: string): string {
+  const said = line(cause, 600);
+  return /\b(x509:|tls:|certificate)/i.test(cause)
+    ? `the repository's server is not trusted over TLS: correct tls.caFrom, or renew the server's certificate (${said})`
+    : `the repository does not answer: check its server and the network between (${said})`;
+}
 
 /** The verdict over a restic that ended with `ending.exitCode`. */
 export function classify(ending: Ending): Verdict {
@@ -83,8 +85,7 @@ export function classify(ending: Ending): Verdict {
   }
   if (stopped === "Cancelled") return { phase: "Cancelled", reason: "Cancelled", message: "cancelled as asked for" };
   if (stopped === "Timeout") {
-    const waiting =
-      ending.retrying === undefined ? "" : `; the repository did not answer: ${line(ending.retrying, 400)}`;
+    const waiting = ending.retrying === undefined ? "" : `; ${unreachableMessage(ending.retrying)}`;
     return failed("Timeout", `stopped because its timeout was over${waiting}`);
   }
 
@@ -119,10 +120,10 @@ export function classify(ending: Ending): Verdict {
     return failed("Interrupted", `restic was killed by signal ${signal}${memory}`);
   }
   const text = ending.errors.join("\n");
-  const known = CAUSES.find(([pattern]) => pattern.test(text)) ?? undefined;
+  const known = CAUSES.find(([pattern]) => pattern.test(text));
   if (known !== undefined) return failed(known[1], withText(known[2]));
-  if (ending.retrying !== undefined) {
-    return failed("RepositoryUnreachable", `the repository did not answer: ${line(ending.retrying, 600)}`);
+  if (ending.retrying !== undefined || UNREACHABLE.test(text)) {
+    return failed("RepositoryUnreachable", unreachableMessage(ending.retrying ?? ending.errors.at(-1) ?? ""));
   }
   const files = ending.failedFiles > 0 ? `${ending.failedFiles} files failed; ` : "";
   return failed(

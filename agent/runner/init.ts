@@ -1,7 +1,7 @@
 import { catConfigArgv, initArgv } from "./argv.ts";
 import type { Attempt, Machine } from "./attempt.ts";
 import { mismatch, repositoryID } from "./backup.ts";
-import type { Verdict } from "./classify.ts";
+import { unreachableMessage, type Verdict } from "./classify.ts";
 import { openRestic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 
@@ -41,12 +41,8 @@ export async function init(machine: Machine, attempt: Attempt, spec: InitSpec, a
   async function open(): Promise<InitEnd> {
     const { code: exitCode, stdout, seen: said } = await restic.ask(catConfigArgv);
     if (exitCode === undefined) {
-      const why = said.retrying?.message ?? said.errors.at(-1) ?? "no answer";
-      return {
-        phase: "Failed",
-        reason: "RepositoryUnreachable",
-        message: `the repository did not answer in time: ${why}`,
-      };
+      const why = said.retrying?.message ?? said.errors.at(-1) ?? "no answer in time";
+      return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(why) };
     }
     if (exitCode !== 0) return { ...restic.verdict({ code: exitCode, seen: said }, known), exitCode };
     const id = repositoryID(stdout);

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import { catLockArgv, listLocksArgv, resticEnvironment } from "./argv.ts";
 import { type Answer, askRestic } from "./ask.ts";
 import { type Attempt, type Live, type Machine, stopReason } from "./attempt.ts";
-import { classify, type Verdict } from "./classify.ts";
+import { classify, unreachableMessage, type Verdict } from "./classify.ts";
 import { nothingSeen, type Observation, observe } from "./observe.ts";
 import { addressOf, probe } from "./probe.ts";
 import type { ProcessID } from "./process.ts";
@@ -145,8 +145,7 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
       const address = access === undefined || proxied ? undefined : addressOf(access.url);
       const problem = address === undefined ? undefined : await probe(address);
       if (problem === undefined) return undefined;
-      const message = `${problem}: check the repository's server and the network between`;
-      return { phase: "Failed", reason: "RepositoryUnreachable", message };
+      return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(problem) };
     },
     ask,
     step,
@@ -169,7 +168,7 @@ function live(seen: Observation, locked: string | undefined): Live {
   const progress = seen.progress === undefined ? {} : { progress: seen.progress };
   if (seen.retrying !== undefined) {
     const { since, message } = seen.retrying;
-    const text = `the repository does not answer since ${new Date(since).toISOString()}, restic tries again: ${message}`;
+    const text = `since ${new Date(since).toISOString()} ${unreachableMessage(message)}; restic tries again`;
     return { reason: "RepositoryUnreachable", message: text, ...progress };
   }
   if (locked !== undefined) {

@@ -7,7 +7,7 @@ import { isWithin, normalPath } from "../rules.ts";
 import { catConfigArgv, restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
 import { mismatch, repositoryID } from "./backup.ts";
-import type { Verdict } from "./classify.ts";
+import { unreachableMessage, type Verdict } from "./classify.ts";
 import type { Observation } from "./observe.ts";
 import { openRestic, type Restic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
@@ -132,12 +132,8 @@ async function choose(
         exitCode: failed.code,
       };
     }
-    const why = failed.seen.retrying?.message ?? "no answer";
-    return {
-      phase: "Failed",
-      reason: "RepositoryUnreachable",
-      message: `the repository did not answer in time: ${why}`,
-    };
+    const why = failed.seen.retrying?.message ?? failed.seen.errors.at(-1) ?? "no answer in time";
+    return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(why) };
   }
   const id = repositoryID(config.stdout);
   if (access.repositoryID !== undefined && id !== access.repositoryID) {

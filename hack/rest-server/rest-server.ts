@@ -41,7 +41,7 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   const { directory } = options;
   const data = join(directory, "data");
   mkdirSync(data, { recursive: true, mode: 0o700 });
-  const authority = await createAuthority("rest-server", systemClock.now());
+  const authority = await createAuthority("rest-server authority", systemClock.now());
   const served = await issue(
     authority,
     { commonName: "rest-server", servedAs: { dns: ["localhost"], ip: ["127.0.0.1"] } },

@@ -7,7 +7,7 @@ import { RateLimit } from "./rate-limit.ts";
 /** Below the agent's own patience. */
 const TIMEOUT_MS = 15_000;
 /** A whole rack behind one NAT enrols in a minute; all racks together at what the API server is meant to bear. */
-const RATES = { each: { perSecond: 2, burst: 30 }, all: { perSecond: 10, burst: 40 } };
+const RATES = { each: { perSecond: 5, burst: 50 }, all: { perSecond: 10, burst: 50 } };
 
 export interface EnrollRoute {
   readonly enroll: (request: EnrollRequest, signal: AbortSignal) => Promise<EnrollResponse>;

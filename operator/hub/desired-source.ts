@@ -57,13 +57,13 @@ export class DesiredConfigurations implements DesiredSource, Planner {
     const host = this.#caches.hosts.get(key);
     if (!this.#synced() || host?.metadata.uid !== identity.uid) return NOTHING;
     if (host.spec.revoked === true || isTrue(host.status?.conditions, "IdentityConflict")) return NOTHING;
-    const { plan } = await this.#plan(host, held);
+    const { plan, ready } = await this.#plan(host, held);
     const commands = commandsFor({
       clusterID: this.#clusterID,
       runs: this.#caches.activeRunsByHost(key).map((run) => {
         return { run, policy: this.#caches.policies.get(beside(run, run.spec.policyRef)) };
       }),
-      carriedOut: "config" in plan ? carriedOut(plan.config) : new Set(),
+      startable: new Set("config" in plan ? carriedOut(plan.config).filter((uid) => ready.has(uid)) : []),
       restores: await this.#restores(key),
       openings: await this.#openings(host),
       now: this.#clock.now(),
@@ -85,17 +85,19 @@ export class DesiredConfigurations implements DesiredSource, Planner {
     return whole ? { id: plan.config.id } : undefined;
   }
 
-  /** `whole`: all that could be read was. */
-  async #plan(host: Host, held: readonly string[]): Promise<{ plan: Plan; whole: boolean }> {
+  /** `whole`: all that could be read was. `ready`: UIDs of the policies whose Repository is. */
+  async #plan(host: Host, held: readonly string[]): Promise<{ plan: Plan; whole: boolean; ready: Set<string> }> {
     let whole = true;
+    const ready = new Set<string>();
     const policies = policiesOf(this.#caches, host).map(async (policy) => {
       const repository = this.#caches.repositories.get(beside(policy, policy.spec.repository.name));
       const resolved = repository && (await this.#read(repository));
       if (repository !== undefined && resolved === undefined) whole = false;
+      if (isTrue(repository?.status?.conditions, "Ready")) ready.add(policy.metadata.uid);
       return { policy, repository, resolved };
     });
     const plan = planFor({ clusterID: this.#clusterID, host, policies: await Promise.all(policies), held });
-    return { plan, whole };
+    return { plan, whole, ready };
   }
 
   async #restores(host: HostKey) {

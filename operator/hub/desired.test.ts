@@ -17,7 +17,7 @@ const access: RepositoryAccess = {
 const nothing: CommandInputs = {
   clusterID: "c1",
   runs: [],
-  carriedOut: new Set(["policy-www"]),
+  startable: new Set(["policy-www"]),
   restores: [],
   openings: [],
   now: NOON + MINUTE,
@@ -49,7 +49,7 @@ test.each<[string, Partial<CommandInputs>]>([
   ["one that has ended is not asked for", runs("now", { status: { phase: "Failed" } })],
   ["one past its deadline is not asked for", { ...runs("now"), now: NOON + 61 * MINUTE }],
   ["one of a schedule is the agent's own", runs("slot", { spec: { trigger: "Schedule", runID: "id" } })],
-  ["one whose policy is not in the configuration waits", { ...runs("now"), carriedOut: new Set() }],
+  ["one whose policy is not ready on the host waits", { ...runs("now"), startable: new Set() }],
   ["one whose policy is missing waits", { runs: [{ run: runOf("now"), policy: undefined }] }],
   [
     "a restore without access to its repository waits",

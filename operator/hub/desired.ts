@@ -16,8 +16,8 @@ export interface CommandInputs {
   readonly clusterID: string;
   /** Runs of this host that have not ended, of any trigger. */
   readonly runs: readonly { readonly run: BackupRun; readonly policy: BackupPolicy | undefined }[];
-  /** UIDs of the policies the configuration says how to carry out. */
-  readonly carriedOut: ReadonlySet<string>;
+  /** UIDs of the policies the configuration says how to carry out and whose Repository is ready. */
+  readonly startable: ReadonlySet<string>;
   /** Restores to this host that have not ended; `access` only where their Repository is ready. */
   readonly restores: readonly { readonly restore: Restore; readonly access: RepositoryAccess | undefined }[];
   /** Repositories this host is to open now, each under the id of the present try. */
@@ -31,10 +31,10 @@ export interface CommandInputs {
 }
 
 /** What the host is to do once, now. Only what no agent has reported on is asked for; cancelling, until it has ended. */
-export function commandsFor({ clusterID, runs, carriedOut, restores, openings, now }: CommandInputs): PendingCommand[] {
+export function commandsFor({ clusterID, runs, startable, restores, openings, now }: CommandInputs): PendingCommand[] {
   return [
     ...openings.map(openingOf),
-    ...runs.flatMap(({ run, policy }) => runCommands(run, policy, carriedOut, now)),
+    ...runs.flatMap(({ run, policy }) => runCommands(run, policy, startable, now)),
     ...restores.flatMap(({ restore, access }) => restoreCommands(restore, access, clusterID, now)),
   ];
 }
@@ -48,7 +48,7 @@ function openingOf({ id, access, initialize }: CommandInputs["openings"][number]
 function runCommands(
   run: BackupRun,
   policy: BackupPolicy | undefined,
-  carriedOut: ReadonlySet<string>,
+  startable: ReadonlySet<string>,
   now: number,
 ): PendingCommand[] {
   const { metadata, spec, status } = run;
@@ -67,7 +67,7 @@ function runCommands(
   }
   const ttlMs = timeLeft(run, now);
   if (!manual || isWithAgent(status?.phase) || ttlMs === 0) return [];
-  if (policy === undefined || !carriedOut.has(policy.metadata.uid)) return [];
+  if (policy === undefined || !startable.has(policy.metadata.uid)) return [];
   const { limits, tags, dryRun } = spec.overrides ?? {};
   const overrides = { ...(limits && { limits }), ...(tags && { tags }), ...(dryRun !== undefined && { dryRun }) };
   const { uid, name } = metadata;

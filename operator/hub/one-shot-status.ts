@@ -92,7 +92,7 @@ function oneShot(object: BackupRun | Restore, { phase, reason, message }: OneSho
 }
 
 /** The CRD takes whole numbers. */
-export function shown(progress: Progress): NonNullable<RunStatus["progress"]> {
+function shown(progress: Progress): NonNullable<RunStatus["progress"]> {
   const { percent, currentFile, ...counts } = progress;
   return {
     // zod leaves out what is absent.

@@ -70,8 +70,8 @@ export function planFor({ clusterID, host, policies, held }: PlanInputs): Plan {
 }
 
 /** UIDs of the policies a configuration says how to carry out. */
-export function carriedOut(config: Config): Set<string> {
-  return new Set(config.policies.flatMap((policy) => ("keepLastApplied" in policy ? [] : [policy.uid])));
+export function carriedOut(config: Config): string[] {
+  return config.policies.flatMap((policy) => ("keepLastApplied" in policy ? [] : [policy.uid]));
 }
 
 type Found =

@@ -1,9 +1,9 @@
 import type { LastWrite } from "./last-writes.ts";
 
 /** Progress costs the API server at most this much: one write in 30 s a run, besides changes of phase and reason. */
-export const PROGRESS_INTERVAL_MS = 30_000;
+const PROGRESS_INTERVAL_MS = 30_000;
 /** The Running record of a manual run comes right before or after its first progress, and is the same write. */
-export const RECORD_COMES_MS = 1_000;
+const RECORD_COMES_MS = 1_000;
 
 export interface Report {
   readonly phase: string;

@@ -86,7 +86,7 @@ export function statusAtTakeover(host: Host, replica: string, now: number): Stat
   };
 }
 
-export const CONFLICT = "IdentityConflict";
+const CONFLICT = "IdentityConflict";
 const OTHERS = ["Connected", "ConfigApplied", "ClockInSync", "ResultsRejected"];
 
 function connected({ disconnected }: SessionFacts): ConditionDraft {

@@ -1,6 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import "reflect-metadata";
+import { createHash, randomBytes, webcrypto } from "node:crypto";
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "#protocol/canonical.ts";
 import {
@@ -334,6 +336,49 @@ test("a server that refuses the credentials is told from an unreachable one, and
   expect(agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
   await guarded.stop();
 });
+
+test("a server without room is named as such", async () => {
+  const small = await startRestServer({ path: `${folder.path}/small`, maxSizeBytes: 100_000 });
+  const made = await agent.task(taskCommand(access(small.url("r")), true));
+  writeFileSync(`${source}/large`, randomBytes(400_000));
+  apply([policy([source])], [access(small.url("r"), { repositoryID: made.repositoryID! })]);
+  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryFull", snapshots: [] });
+  rmSync(`${source}/large`);
+  await small.stop();
+});
+
+test("a server whose certificate nobody trusts is unreachable and says why; with its authority it is reached", async () => {
+  const { certificate, key, pem } = await selfSigned();
+  const trusted = await startRestServer({ path: `${folder.path}/tls`, tls: { certificate, key } });
+  const unknown = await agent.task(taskCommand(access(trusted.url("r")), true));
+  expect(unknown).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
+  expect(unknown.message).toContain("correct tls.caFrom");
+  expect(unknown.message).toContain("certificate signed by unknown authority");
+  const known = await agent.task(taskCommand(access(trusted.url("r"), { ca: pem }), true));
+  expect(known).toMatchObject({ phase: "Succeeded", created: true });
+  await trusted.stop();
+});
+
+async function selfSigned(): Promise<{ certificate: string; key: string; pem: string }> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  const made = await X509CertificateGenerator.createSelfSigned(
+    {
+      name: "CN=test",
+      notBefore: new Date(Date.now() - 3_600_000),
+      notAfter: new Date(Date.now() + 3_600_000),
+      signingAlgorithm: algorithm,
+      keys,
+      extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
+    },
+    webcrypto as Crypto,
+  );
+  const pem = made.toString("pem");
+  const private_ = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
+  writeFileSync(`${folder.path}/tls.crt`, pem);
+  writeFileSync(`${folder.path}/tls.key`, `-----BEGIN PRIVATE KEY-----\n${private_}\n-----END PRIVATE KEY-----\n`);
+  return { certificate: `${folder.path}/tls.crt`, key: `${folder.path}/tls.key`, pem };
+}
 
 describe("cancelling", () => {
   test("a running backup ends as Cancelled and leaves no lock", async () => {

@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { systemClock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { seededRandom } from "#base/random.ts";
 import type { Command, RestoreCommand } from "#protocol/command.ts";
 import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
@@ -74,10 +74,17 @@ export async function startRestServer(options: {
   path: string;
   port?: number;
   htpasswd?: string;
+  /** Paths of PEM files. */
+  tls?: { certificate: string; key: string };
+  maxSizeBytes?: number;
 }): Promise<RestServer> {
   const port = options.port ?? (await freePort());
   mkdirSync(options.path, { recursive: true });
   const auth = ["--no-auth"];
+  if (options.tls !== undefined) {
+    auth.push("--tls", "--tls-cert", options.tls.certificate, "--tls-key", options.tls.key);
+  }
+  if (options.maxSizeBytes !== undefined) auth.push("--max-size", String(options.maxSizeBytes));
   if (options.htpasswd !== undefined) {
     writeFileSync(`${options.path}/.htpasswd`, options.htpasswd);
     auth.splice(0, 1, "--htpasswd-file", `${options.path}/.htpasswd`);
@@ -93,7 +100,11 @@ export async function startRestServer(options: {
     if (child.exitCode !== null) throw new Error(`rest-server ended: ${output}`);
     return /start server/i.test(output);
   });
-  return { port, url: (repository) => `rest:http://127.0.0.1:${port}/${repository}/`, stop: () => ended(child) };
+  return {
+    port,
+    url: (repository) => `rest:${options.tls === undefined ? "http" : "https"}://127.0.0.1:${port}/${repository}/`,
+    stop: () => ended(child),
+  };
 }
 
 async function ended(child: ChildProcess): Promise<void> {
@@ -212,17 +223,24 @@ export interface TestAgent {
 /** An agent in this process, enrolled, on the state folder `dir`/state. */
 export async function openAgent(
   dir: string,
-  options: { rules?: Partial<HostRules>; environment?: NodeJS.ProcessEnv; hostRoot?: string; log?: Log } = {},
+  options: {
+    rules?: Partial<HostRules>;
+    environment?: NodeJS.ProcessEnv;
+    hostRoot?: string;
+    log?: Log;
+    clock?: Clock;
+  } = {},
 ): Promise<TestAgent> {
   const { restic } = await tools();
   const log = options.log ?? quiet;
-  const state = await openState({ dir: `${dir}/state`, clock: systemClock, log });
+  const clock = options.clock ?? systemClock;
+  const state = await openState({ dir: `${dir}/state`, clock, log });
   if (state.identity.read() === undefined) state.identity.write(IDENTITY);
   const core = openCore({
     state,
     cacheDir: `${dir}/cache`,
     rules: { ...DEFAULT_RULES, restoreRoots: [`${dir}/restored`], ...options.rules },
-    clock: systemClock,
+    clock,
     random: seededRandom(1),
     log,
     resticPath: restic,

@@ -1,9 +1,8 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import type { Restore } from "#crds/restore.ts";
 import { BackupPolicies, BackupRuns, Hosts, Repositories, Restores } from "../../operator/controllers/kinds.ts";
 import { runWriter } from "../../operator/controllers/one-shot/writers.ts";
 import { repositoryTaskWriter } from "../../operator/controllers/repository/writers.ts";
-import { applyStatus } from "../../operator/kube/apply.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
 import { controllersWorld, expectReady } from "./controllers-world.ts";
 
@@ -11,7 +10,6 @@ const world = controllersWorld();
 
 /** A host, a policy on it and a Repository that is ready, all of this name. */
 async function set(name: string): Promise<void> {
-  const { client } = world.its();
   await world.kubectl(["create", "secret", "generic", name, "--from-literal=password=x"]);
   await world.create(Hosts, name, {});
   await world.connect(name);
@@ -22,10 +20,10 @@ async function set(name: string): Promise<void> {
     repository: { name },
     files: { paths: ["/srv"] },
   });
-  const repository = await world.until(Repositories, name, (object) => expectReady(object, "False", "Opening"));
+  await world.until(Repositories, name, (object) => expectReady(object, "False", "Opening"));
   const repositoryID = Buffer.from(name.padEnd(32)).toString("hex");
   const lastOpen = { phase: "Succeeded" as const, observedGeneration: 1, hostRef: name };
-  await applyStatus(client, Repositories, repository, repositoryTaskWriter, { repositoryID, lastOpen });
+  await world.write(Repositories, name, repositoryTaskWriter, { repositoryID, lastOpen });
   await world.until(BackupPolicies, name, (object) => expectReady(object, "True", "Ready"));
 }
 const restore = (host: string, repository = host): Restore["spec"] => ({
@@ -44,6 +42,13 @@ test("a run of a policy that is not there fails and says what to correct", async
   });
   expect(status?.attempts).toBeUndefined();
   expect(findCondition(status?.conditions, "Stalled")).toMatchObject({ status: "True", reason: "PolicyNotFound" });
+});
+
+test("a day after its end a run goes that nobody owns and whose policy is not there", async () => {
+  const completionTime = new Date(Date.now() - 25 * 3_600_000).toISOString();
+  await world.create(BackupRuns, "orphan", { policyRef: "ghost", hostRef: "ghost" });
+  await world.write(BackupRuns, "orphan", runWriter, { phase: "Failed", reason: "Test", completionTime });
+  await vi.waitFor(() => expect(world.get(BackupRuns, "orphan")).rejects.toThrow(/not found/), 15_000);
 });
 
 test("a run for a connected host is asked of its agent without a write", async () => {
@@ -127,7 +132,7 @@ test("a run whose agent was lost long ago is Unknown, keeps what was known, and 
       runID: name,
     });
     const status = { phase: "Running", reason: "Running", attempts: 1, startTime, logTail: "so far" };
-    await applyStatus(world.its().client, BackupRuns, run, runWriter, status);
+    await world.write(BackupRuns, run.metadata.name, runWriter, status);
   };
   await running("unknown", hoursAgo(3));
   const unknown = await world.until(BackupRuns, "unknown", (run) => expect(run.status?.phase).toBe("Unknown"));

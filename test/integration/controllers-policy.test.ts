@@ -3,7 +3,6 @@ import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import { BackupPolicies, BackupRuns, Hosts } from "../../operator/controllers/kinds.ts";
 import { runWriter } from "../../operator/controllers/one-shot/writers.ts";
-import { applyStatus } from "../../operator/kube/apply.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
 import { ownerReference } from "../../operator/kube/resource.ts";
 import { controllersWorld, expectReady } from "./controllers-world.ts";
@@ -38,7 +37,7 @@ async function ended(
     { ownerReferences: [ownerReference(BackupPolicies, policy)] },
   );
   const completionTime = new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString();
-  await applyStatus(world.its().client, BackupRuns, run, runWriter, {
+  await world.write(BackupRuns, run.metadata.name, runWriter, {
     phase,
     reason: "Test",
     attempts: 1,
@@ -188,7 +187,7 @@ test("many results within ten seconds cost a policy and a host one write each", 
       { ownerReferences: [ownerReference(BackupPolicies, policy)] },
     );
     const completionTime = new Date(Date.UTC(2026, 0, 2, 0, 0, index)).toISOString();
-    await applyStatus(world.its().client, BackupRuns, run, runWriter, {
+    await world.write(BackupRuns, run.metadata.name, runWriter, {
       phase: "Succeeded",
       reason: "Test",
       attempts: 1,

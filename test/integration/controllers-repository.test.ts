@@ -3,7 +3,6 @@ import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { Repository } from "#crds/repository.ts";
 import { BackupPolicies, Hosts, Repositories } from "../../operator/controllers/kinds.ts";
 import { repositoryTaskWriter } from "../../operator/controllers/repository/writers.ts";
-import { applyStatus } from "../../operator/kube/apply.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
 import { controllersWorld, expectReady } from "./controllers-world.ts";
 
@@ -24,9 +23,8 @@ const secret = (name: string, key = "password") =>
 
 /** What the replica with the initializer's socket writes. */
 async function tried(name: string, lastOpen: NonNullable<Repository["status"]>["lastOpen"], repositoryID?: string) {
-  const live = await world.get(Repositories, name);
   const status = { lastOpen: { observedGeneration: 1, ...lastOpen }, ...(repositoryID && { repositoryID }) };
-  await applyStatus(world.its().client, Repositories, live, repositoryTaskWriter, status);
+  await world.write(Repositories, name, repositoryTaskWriter, status);
 }
 
 test("from a missing Secret to Ready, it says at each step what is awaited", async () => {

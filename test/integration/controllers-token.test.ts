@@ -2,7 +2,6 @@ import { expect, test, vi } from "vitest";
 import { parseToken } from "#protocol/enroll.ts";
 import { EnrollmentTokens } from "../../operator/controllers/kinds.ts";
 import { enrollWriter } from "../../operator/controllers/token/writers.ts";
-import { applyStatus } from "../../operator/kube/apply.ts";
 import { Secrets } from "../../operator/kube/resource.ts";
 import { address, controllersWorld, expectReady } from "./controllers-world.ts";
 
@@ -36,8 +35,7 @@ test("a Secret that was deleted comes again with another token, one that is ther
   const live = await world.until(EnrollmentTokens, "kept", (object) => expectReady(object, "True", "Usable"));
   const before = await secretOf("kept");
   const count = async (uses: number) => {
-    const token = await world.get(EnrollmentTokens, "kept");
-    await applyStatus(world.its().client, EnrollmentTokens, token, enrollWriter, { uses, hosts: [] });
+    await world.write(EnrollmentTokens, "kept", enrollWriter, { uses, hosts: [] });
   };
   await count(1);
   await vi.waitFor(() => expect(world.its().caches.tokens.get(live.metadata)?.status?.uses).toBe(1));

@@ -14,7 +14,8 @@ import { restoreController } from "../../operator/controllers/restore/reconcile.
 import { runController } from "../../operator/controllers/run/reconcile.ts";
 import { tokenController } from "../../operator/controllers/token/reconcile.ts";
 import { DesiredConfigurations } from "../../operator/hub/desired-source.ts";
-import { applyStatus } from "../../operator/kube/apply.ts";
+import { persist } from "../../operator/hub/persist.ts";
+import { applyStatus, type StatusWriter } from "../../operator/kube/apply.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
 import { EventRecorder } from "../../operator/kube/events.ts";
 import { REPLICA_LABEL, ReplicaLeases } from "../../operator/kube/replica-lease.ts";
@@ -90,10 +91,22 @@ export function controllersWorld(options: { pace?: number } = {}) {
   const get = <T extends KubeObject>(kind: Kind<T>, name: string) =>
     its().client.get(kind, { namespace: api.namespace, name });
 
+  /** Writes a status beside the controllers, as a replica does: again when they were faster. */
+  const write = <T extends KubeObject & { readonly status?: object }>(
+    kind: Kind<T>,
+    name: string,
+    writer: StatusWriter,
+    status: object,
+  ) =>
+    persist(its(), AbortSignal.timeout(10_000), async () =>
+      applyStatus(its().client, kind, await get(kind, name), writer, status),
+    );
+
   return {
     ...api,
     its,
     get,
+    write,
     /** Creates a resource of ours and returns it. */
     async create<T extends KubeObject & { spec: unknown }>(
       kind: Kind<T>,
@@ -122,7 +135,6 @@ export function controllersWorld(options: { pace?: number } = {}) {
     },
     /** Says of a host what the replica with its socket would say. */
     async connect(name: string, status: "True" | "False" = "True", replica = "op-1", since = new Date().toISOString()) {
-      const host = await get(Hosts, name);
       const Connected = {
         type: "Connected",
         status,
@@ -136,7 +148,7 @@ export function controllersWorld(options: { pace?: number } = {}) {
         connectedTime: since,
         ...(status === "False" && { disconnectedTime: since }),
       };
-      await applyStatus(its().client, Hosts, host, sessionWriter, {
+      await write(Hosts, name, sessionWriter, {
         session,
         lastSeenTime: since,
         conditions: [Connected],

@@ -11,7 +11,7 @@ import type { ControllerParts } from "../parts.ts";
 import { sessionWriter } from "./writers.ts";
 
 /** The agents of a dead replica come back to another one within this, mostly (protocol.md). */
-export const RECONNECT_GRACE_MS = 90_000;
+const RECONNECT_GRACE_MS = 90_000;
 /** A third of the shortest time in which a Lease can expire. */
 const LOOK_MS = 10_000;
 

@@ -145,6 +145,11 @@ describe("after an agent had it", () => {
       },
     ],
     [
+      "a report that was only just created is not Unknown because its host was away before",
+      { one: { ...pending, commanded: false }, host: lostHost("web-1", NOON - HOUR), after: 1000 },
+      { requeueAfterMs: 5 * MINUTE - 1000 },
+    ],
+    [
       "an hour after the timeout it is lost",
       { one: { ...running, phase: "Unknown" }, host: away, after: 3 * HOUR },
       {

@@ -108,7 +108,8 @@ function afterDelivery(one: OneShot, hostName: string, host: Host | undefined, n
   }
   const since = outOfReachSince(host);
   if (since === undefined) return { requeueAfterMs: lostAt - now };
-  const unknownAt = since + UNKNOWN_AFTER_MS;
+  // A report that was only just created gets its status in a moment.
+  const unknownAt = Math.max(since, one.startedAt === undefined ? one.createdAt : 0) + UNKNOWN_AFTER_MS;
   if (now < unknownAt) return { requeueAfterMs: Math.min(unknownAt, lostAt) - now };
   const message = `${hostName} has been out of reach since ${new Date(since).toISOString()}; its agent goes on by itself and reports when it is back`;
   return { state: { phase: "Unknown", reason: Reason.HostOffline, message }, requeueAfterMs: lostAt - now };
@@ -119,7 +120,7 @@ function lost(message: string): Verdict {
 }
 
 /** Undefined for a host with a session; else since when there has been none, in milliseconds since 1970. */
-export function outOfReachSince(host: Host | undefined): number | undefined {
+function outOfReachSince(host: Host | undefined): number | undefined {
   if (host === undefined) return 0;
   const connected = findCondition(host.status?.conditions, "Connected");
   if (connected?.status === "True") return undefined;

@@ -54,7 +54,7 @@ export async function settle<T extends BackupRun | Restore>(
 }
 
 /** The whole status with the leader's state in it. An end it supposes carries no attempts: see mayReplace. */
-export function statusOf(live: BackupRun | Restore, state: OneShotState, now: number): BackupRunStatus | RestoreStatus {
+function statusOf(live: BackupRun | Restore, state: OneShotState, now: number): BackupRunStatus | RestoreStatus {
   const { attempts, ...status } = live.status ?? {};
   const { generation } = live.metadata;
   const ended = isTerminal(state.phase);

@@ -17,7 +17,7 @@ import { openingChanged } from "../repository/opening.ts";
 import { runObstacle } from "./obstacle.ts";
 
 /** How long an ended run of a policy that is not there stays to be read (docs/decisions/runs-without-owner.md). */
-export const ORPHAN_KEPT_MS = 24 * 3_600_000;
+const ORPHAN_KEPT_MS = 24 * 3_600_000;
 
 /** Speaks of BackupRuns when no agent can: before one has it, and when it is out of reach. */
 export function runController(parts: ControllerParts & { caches: Caches }): Controller {

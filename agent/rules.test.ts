@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import {
+  checkBackupPath,
+  checkRepository,
+  checkRestorePath,
+  checkSecretPointer,
+  DEFAULT_RULES,
+  type HostRules,
+  schemeOf,
+} from "./rules.ts";
+
+const rules: HostRules = { ...DEFAULT_RULES, backupRoots: ["/srv", "/etc/"] };
+const own = ["/var/lib/holdfast/state"];
+
+describe("what a host allows", () => {
+  test.each<[string, () => unknown]>([
+    ["a backup root itself", () => checkBackupPath(rules, "/srv", own)],
+    ["a path below a backup root", () => checkBackupPath(rules, "/srv/www/", own)],
+    ["a root that was written with a slash at its end", () => checkBackupPath(rules, "/etc/ssh", own)],
+    ["everything by default", () => checkBackupPath(DEFAULT_RULES, "/", own)],
+    ["a restore below the default root", () => checkRestorePath(DEFAULT_RULES, "/var/lib/holdfast/restore/web")],
+    [
+      "a REST server with a user",
+      () => checkRepository(DEFAULT_RULES, "rest:https://host/a/", ["RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD"]),
+    ],
+    [
+      "S3 with its keys",
+      () => checkRepository(DEFAULT_RULES, "s3:https://s3/bucket", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]),
+    ],
+    ["a password file where it belongs", () => checkSecretPointer(DEFAULT_RULES, "file:/etc/holdfast/secrets.d/main")],
+    ["a password in a variable of ours", () => checkSecretPointer(DEFAULT_RULES, "env:HOLDFAST_SECRET_MAIN")],
+    [
+      "a local repository where that was opted in",
+      () => checkRepository({ ...DEFAULT_RULES, repositorySchemes: ["local"] }, "/mnt/disk", []),
+    ],
+  ])("%s", (_, check) => {
+    expect(check).not.toThrow();
+  });
+});
+
+describe("what a host refuses, and how that is changed", () => {
+  test.each<[string, () => unknown, string]>([
+    [
+      "a path outside the backup roots",
+      () => checkBackupPath(rules, "/home", own),
+      "--backup-root /home (or HOLDFAST_BACKUP_ROOTS)",
+    ],
+    [
+      "a path that only begins like a backup root",
+      () => checkBackupPath(rules, "/srv2", own),
+      "which allows /srv, /etc/",
+    ],
+    ["a path with dots", () => checkBackupPath(rules, "/srv/../root", own), "write it in full"],
+    ["a path with NUL", () => checkBackupPath(rules, "/srv/\0", own), "no absolute path"],
+    [
+      "the agent's own state",
+      () => checkBackupPath(DEFAULT_RULES, "/var/lib/holdfast/state/agent.db", own),
+      "take it out of the policy's paths",
+    ],
+    [
+      "a restore into the live system",
+      () => checkRestorePath(DEFAULT_RULES, "/etc"),
+      "--restore-root /etc (or HOLDFAST_RESTORE_ROOTS)",
+    ],
+    [
+      "a local repository by default",
+      () => checkRepository(DEFAULT_RULES, "/mnt/disk/repo", []),
+      "--repository-scheme local",
+    ],
+    ["rclone by default", () => checkRepository(DEFAULT_RULES, "rclone:remote:path", []), "--repository-scheme rclone"],
+    [
+      "a password in the url",
+      () => checkRepository(DEFAULT_RULES, "rest:https://user:pw@host/", []),
+      "the Secret named in envFrom",
+    ],
+    [
+      "a variable that runs commands",
+      () => checkRepository(DEFAULT_RULES, "rest:https://host/", ["RCLONE_SFTP_SSH", "PATH"]),
+      "may not set RCLONE_SFTP_SSH, PATH",
+    ],
+    [
+      "a variable of another kind of repository",
+      () => checkRepository(DEFAULT_RULES, "rest:https://host/", ["AWS_ACCESS_KEY_ID"]),
+      "AWS_ACCESS_KEY_ID",
+    ],
+    [
+      "a password file elsewhere",
+      () => checkSecretPointer(DEFAULT_RULES, "file:/etc/shadow"),
+      "--secret-file-root /etc/shadow (or HOLDFAST_SECRET_FILE_ROOTS)",
+    ],
+    [
+      "a password file by dots",
+      () => checkSecretPointer(DEFAULT_RULES, "file:/etc/holdfast/secrets.d/../../shadow"),
+      "write it in full",
+    ],
+    [
+      "any other variable",
+      () => checkSecretPointer(DEFAULT_RULES, "env:AWS_SECRET_ACCESS_KEY"),
+      "only env:RESTIC_PASSWORD, env:HOLDFAST_SECRET_*",
+    ],
+  ])("%s", (_, check, cure) => {
+    expect(check).toThrow(cure);
+  });
+});
+
+test("an unknown prefix is a local path, as restic reads it", () => {
+  expect(schemeOf("foo:bar")).toBe("local");
+  expect(schemeOf("/mnt/repo")).toBe("local");
+  expect(schemeOf("s3:host/bucket")).toBe("s3");
+});

@@ -1,0 +1,108 @@
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { followLines } from "./follow.ts";
+import { openRunLog, readRunLog } from "./run-log.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(`${tmpdir()}/holdfast-log-`);
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const same = (text: string) => text;
+const AT = Date.UTC(2026, 0, 1);
+
+test("a log is read by offset, piece by piece", () => {
+  const log = openRunLog(`${dir}/log`, same);
+  log.add("stderr", "first", AT);
+  log.add("agent", "second", AT);
+  const whole = readFileSync(`${dir}/log`);
+  expect(whole.toString()).toBe("2026-01-01T00:00:00.000Z stderr first\n2026-01-01T00:00:00.000Z agent second\n");
+  const pieces: Buffer[] = [];
+  for (let offset = 0; ; offset += 7) {
+    const piece = readRunLog(`${dir}/log`, offset, 7)!;
+    expect(piece.size).toBe(whole.length);
+    if (piece.data.length === 0) break;
+    pieces.push(piece.data);
+  }
+  expect(Buffer.concat(pieces).equals(whole)).toBe(true);
+  expect(readRunLog(`${dir}/none`, 0, 7)).toBeUndefined();
+});
+
+test("what enters a log is redacted, harmless and one line", () => {
+  const log = openRunLog(`${dir}/log`, (text) => text.replaceAll("secret", "***"));
+  log.add("stderr", "a secret\nin two lines \u001b[31mred\u202e", AT);
+  expect(readFileSync(`${dir}/log`, "utf8")).toBe("2026-01-01T00:00:00.000Z stderr a ***\\nin two lines red\n");
+});
+
+test("a log over its limit ends with the size of the gap, and its tail is still the end", () => {
+  const log = openRunLog(`${dir}/log`, same, 1000);
+  for (let line = 0; line < 100; line++) log.add("stdout", `line ${line}`, AT);
+  log.close(AT);
+  const text = readFileSync(`${dir}/log`, "utf8");
+  expect(text.length).toBeLessThan(1200);
+  expect(text).toMatch(/ agent \[gap: \d+ bytes left out, a log holds at most 1000\]\n$/);
+  expect(log.tail()).toContain("stdout line 99");
+});
+
+test("the tail is whole lines of at most 2 KiB", () => {
+  const log = openRunLog(`${dir}/log`, same);
+  for (let line = 0; line < 500; line++) log.add("stderr", `ümläut number ${line}`, AT);
+  const tail = log.tail();
+  expect(Buffer.byteLength(tail)).toBeLessThanOrEqual(2048);
+  expect(tail.split("\n")[0]).toMatch(/^stderr ümläut number \d+$/);
+  expect(tail.trimEnd().endsWith("number 499")).toBe(true);
+});
+
+test("after a restart no line stands twice, half a line is written again in full, and other steps do not count", () => {
+  const first = openRunLog(`${dir}/log`, same);
+  first.beginStep("1/backup", AT);
+  first.add("stderr", "from the first attempt", AT);
+  first.beginStep("2/backup", AT);
+  first.add("stderr", "one", AT);
+  first.add("stdout", "out", AT);
+  appendFileSync(`${dir}/log`, "2026-01-01T00:00:00.000Z stderr tw");
+
+  const second = openRunLog(`${dir}/log`, same);
+  second.add("agent", "goes on", AT);
+  second.resume("2/backup");
+  for (const text of ["one", "two", "three"]) second.add("stderr", text, AT);
+  second.add("stdout", "out", AT);
+  const lines = readFileSync(`${dir}/log`, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => line.slice(25));
+  expect(lines).toEqual([
+    "agent [1/backup]",
+    "stderr from the first attempt",
+    "agent [2/backup]",
+    "stderr one",
+    "stdout out",
+    "agent goes on",
+    "stderr two",
+    "stderr three",
+  ]);
+});
+
+test("lines of a growing file are handed over whole, once, and the last one at the end", () => {
+  const seen: string[] = [];
+  const follower = followLines(`${dir}/out`, (text) => seen.push(text));
+  follower.poll();
+  writeFileSync(`${dir}/out`, "one\ntw");
+  follower.poll();
+  expect(seen).toEqual(["one"]);
+  appendFileSync(`${dir}/out`, "o\r\n\nthree");
+  follower.poll();
+  expect(seen).toEqual(["one", "two", ""]);
+  follower.close();
+  expect(seen).toEqual(["one", "two", "", "three"]);
+});
+
+test("a line without an end is cut, and what follows it is read again", () => {
+  const seen: string[] = [];
+  const follower = followLines(`${dir}/out`, (text) => seen.push(text));
+  writeFileSync(`${dir}/out`, `${"x".repeat(1_000_000)}\nnext\n`);
+  follower.close();
+  expect(seen.map(({ length }) => length)).toEqual([64 * 1024, 4]);
+});
