@@ -1,5 +1,6 @@
 import { rmSync } from "node:fs";
 import type { RepositoryAccess } from "#protocol/config.ts";
+import { line } from "#protocol/text.ts";
 import type { AttemptEnd } from "../state/journal.ts";
 import { type Attempt, type Live, type Machine, type StopReason, stoppedVerdict, verdictOf } from "./attempt.ts";
 import { backup } from "./backup.ts";
@@ -47,6 +48,8 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   const { clock, journal } = machine;
   const opened = readAccess(job, execution);
   const redact = redactor("failed" in opened || opened.access === undefined ? [] : secretsOf(opened.access));
+  /** Fit for a record: without secrets, with the host's paths, one line of bounded length. */
+  const show = (text: string) => line(machine.paths.textToHost(redact(text)));
   const log = openRunLog(`${folder}/log`, redact);
   const endsAt = { ms: Number.POSITIVE_INFINITY };
   let cancelTimeout = () => {};
@@ -70,7 +73,7 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   );
   log.close(clock.now());
   return {
-    end: { ...end, message: redact(end.message) },
+    end: { ...end, message: show(end.message) },
     attempt: current,
     logTail: log.tail(),
     cleanUp() {
@@ -94,11 +97,11 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       const delay = retryIn(ended);
       // The last attempt ends in the journal together with its job: in between, a crash would look like a retry due.
       if (delay === undefined) return ended;
-      journal.endAttempt(job.uid, current, clock.now(), attemptEnd(ended, redact));
+      journal.endAttempt(job.uid, current, clock.now(), attemptEnd(ended, show));
       const seconds = Math.round(delay / 1000);
       const message = `attempt ${current} failed: ${ended.message}; next attempt ${seconds === 0 ? "now" : `in ${seconds} s`}`;
       log.add("agent", message, clock.now());
-      execution.onLive(current, { reason: ended.reason, message: redact(message) });
+      execution.onLive(current, { reason: ended.reason, message: show(message) });
       await clock.sleep(delay, AbortSignal.any([stop.signal, release]));
     }
   }

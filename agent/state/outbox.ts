@@ -41,10 +41,14 @@ export function openOutbox(database: DatabaseSync): Outbox {
       });
     },
     pending: (after, limit) =>
-      select.all(after, limit).map((row) => ({
-        seq: Number(row["seq"]),
-        record: record.parse(JSON.parse(String(row["record"]))),
-      })),
+      select.all(after, limit).flatMap((row) => {
+        const seq = Number(row["seq"]);
+        const read = record.safeParse(JSON.parse(String(row["record"])));
+        if (read.success) return [{ seq, record: read.data }];
+        // What the contract does not allow would be refused for ever, and block all that comes after it.
+        setAside.run("invalid", read.error.message, seq);
+        return [];
+      }),
     ack(of, seq) {
       if (of === stream) acknowledge.run(seq);
     },

@@ -253,6 +253,14 @@ describe("the outbox", () => {
     ]);
   });
 
+  test("a record that the contract does not allow is kept aside and blocks nothing", async () => {
+    const { outbox } = await opened();
+    outbox.add(record("a", { message: "x".repeat(5000) }));
+    outbox.add(record("b"));
+    expect(outbox.pending(0, 10).map((entry) => entry.record.uid)).toEqual(["b"]);
+    expect(dumpState(dir, false)["outbox"]).toMatchObject([{ uid: "a", rejected_code: "invalid" }, { uid: "b" }]);
+  });
+
   test("survives a restart under a new stream", async () => {
     const first = await opened();
     first.outbox.add(record("a"));

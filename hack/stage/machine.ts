@@ -39,7 +39,7 @@ export class Machine {
         HOLDFAST_HOST_ROOT: this.root,
         HOLDFAST_RESTIC: restic,
         // A real fleet spreads its reconnects over two minutes; two agents need not.
-        HOLDFAST_RECONNECT_FIRST: "0s",
+        HOLDFAST_RECONNECT_FIRST: "100ms",
         HOLDFAST_RECONNECT_CAP: "2s",
         ...environment,
       },

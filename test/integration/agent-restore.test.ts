@@ -3,6 +3,7 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   readlinkSync,
   rmSync,
@@ -229,7 +230,6 @@ test("the access to the repository is on no disk while a restore runs", async ()
   await until("restic restores", () =>
     agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
   );
-  const { readdirSync } = await import("node:fs");
   for (const entry of readdirSync(`${folder.path}/state`, { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) expect(readFileSync(`${entry.parentPath}/${entry.name}`).includes("correct horse")).toBe(false);
   }
@@ -244,4 +244,32 @@ test("a restore is carried out once for ever: its repeated command is answered w
   expect(agent.core.command(command)).toEqual({ state: "duplicate" });
   expect(agent.core.active()).toEqual([]);
   expect(lstatSync(`${restored}/once`, { throwIfNoEntry: false })).toBeUndefined();
+});
+
+test("in a container the host's root lies below a prefix: policies, messages and targets speak of the host's paths", async () => {
+  const root = `${folder.path}/host`;
+  mkdirSync(`${root}/srv/www`, { recursive: true });
+  writeFileSync(`${root}/srv/www/index.html`, "hello");
+  writeFileSync(`${root}/srv/www/debug.log`, "noise");
+  const contained = await openAgent(`${folder.path}/contained`, {
+    hostRoot: root,
+    rules: { restoreRoots: ["/restored"] },
+  });
+  const files = { ...policy(["/srv/www"]).files, exclude: ["/srv/www/debug.log"] };
+  contained.core.applyConfig(config([policy(["/srv/www"], { files })], [pinned()]));
+  const run = await contained.run(runCommand());
+  expect(run).toMatchObject({ phase: "Succeeded", effective: { paths: ["/srv/www"] }, snapshots: [{ totalFiles: 1 }] });
+
+  contained.core.applyConfig(config([policy(["/srv/missing"])], [pinned()]));
+  const failed = await contained.run(runCommand());
+  expect(failed.message).toContain("/srv/missing");
+  expect(failed.message).not.toContain(root);
+
+  const pathMapping = [{ from: "/srv/www", to: "/restored/www" }];
+  const snapshot = { id: run.snapshots[0]!.id };
+  expect(await contained.restore(restoreCommand(pinned(), "/restored", { snapshot, pathMapping }))).toMatchObject({
+    phase: "Succeeded",
+  });
+  expect(readFileSync(`${root}/restored/www/index.html`, "utf8")).toBe("hello");
+  await contained.close();
 });

@@ -87,7 +87,7 @@ describe("a schedule", () => {
   });
 
   test("never runs a policy twice at once: the slot is Skipped and names the run in the way", async () => {
-    writeFileSync(`${source}/large`, randomBytes(4 * 1024 * 1024));
+    writeFileSync(`${source}/large`, randomBytes(5 * 1024 * 1024));
     beforeTheMinute();
     apply({ schedule: everyMinute, limits: { uploadKiBps: 400 } });
     const [inTheWay] = await until("the first run is under way", () => {
@@ -100,6 +100,9 @@ describe("a schedule", () => {
     const [skipped] = await ended("Skipped");
     expect(skipped).toMatchObject({ reason: "Overlap", attempt: 0, snapshots: [] });
     expect(skipped!.message).toContain(inTheWay!.name);
+    // A scheduled run has a record of its own only once it has lasted ten seconds.
+    const [running] = await ended("Running");
+    expect(running).toMatchObject({ name: inTheWay!.name, trigger: "Schedule", snapshots: [] });
     expect(await ended("Succeeded")).toHaveLength(1);
   });
 
