@@ -2,12 +2,15 @@ import type { LastWrite } from "./last-writes.ts";
 
 /** Progress costs the API server at most this much: one write in 30 s a run, besides changes of phase and reason. */
 const PROGRESS_INTERVAL_MS = 30_000;
+/** The first figures come earlier, but a run of under 10 s is not worth a write for them. */
+const FIRST_FIGURES_MS = 10_000;
 /** The Running record of a manual run comes right before or after its first progress, and is the same write. */
 const RECORD_COMES_MS = 1_000;
 
 export interface Report {
   readonly phase: string;
   readonly reason: string;
+  readonly progress?: object;
 }
 
 /**
@@ -25,5 +28,6 @@ export function writeIn(
   if (known?.phase !== report.phase) return Math.max(0, since + RECORD_COMES_MS - now);
   if (known.reason !== report.reason) return 0;
   // Not written by this replica: the agent has come here from another one, or this one was restarted.
-  return last === undefined ? 0 : Math.max(0, last.at + PROGRESS_INTERVAL_MS - now);
+  if (last === undefined) return 0;
+  return Math.max(0, last.at + (standing?.progress === undefined ? FIRST_FIGURES_MS : PROGRESS_INTERVAL_MS) - now);
 }

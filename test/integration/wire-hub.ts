@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { Registry } from "prom-client";
 import { WebSocket } from "ws";
 import { type Clock, systemClock } from "#base/clock.ts";
@@ -15,6 +15,7 @@ import type {
   HostIdentity,
   HubPorts,
   OpenedSession,
+  OpenRequest,
   SessionFacts,
   WriteResult,
 } from "../../operator/hub/ports.ts";
@@ -25,7 +26,8 @@ export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child
 
 /** The Kubernetes side in memory: one Host `backups/<name>` a credential `Bearer <name>`. */
 export class MemoryPorts implements HubPorts {
-  epoch = 0;
+  /** By host name. */
+  epochs = new Map<string, number>();
   wanted: Desired = { commands: [] };
   reports: { host: string; facts: SessionFacts }[] = [];
   progressed: ProgressFrame[] = [];
@@ -46,12 +48,13 @@ export class MemoryPorts implements HubPorts {
     },
   };
   readonly store = {
-    open: async (): Promise<OpenedSession> => {
-      this.epoch = nextEpoch(this.epoch, 0);
-      return { epoch: this.epoch, nonce: `nonce-${this.epoch}`, clusterID: "cluster" };
+    open: async ({ host, hello }: OpenRequest): Promise<OpenedSession> => {
+      const epoch = nextEpoch(this.epochs.get(host.name) ?? 0, hello.highestEpoch);
+      this.epochs.set(host.name, epoch);
+      return { epoch, nonce: `nonce-${epoch}`, clusterID: "cluster" };
     },
     report: async (host: HostIdentity, epoch: number, facts: SessionFacts) => {
-      if (epoch < this.epoch) return "superseded" as const;
+      if (epoch < (this.epochs.get(host.name) ?? 0)) return "superseded" as const;
       this.reports.push({ host: host.name, facts });
       return "written" as const;
     },
@@ -75,6 +78,7 @@ export class TestHub implements AsyncDisposable {
   readonly gateway: Gateway;
   readonly authority: Authority;
   readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
   #clients: WebSocket[] = [];
 
   static async start(
@@ -95,6 +99,7 @@ export class TestHub implements AsyncDisposable {
     const { ports, registry } = this;
     this.gateway = new Gateway({ ports, clock, random: systemRandom, log: silent, registry, ...rest });
     this.gateway.attach(this.#server);
+    this.#server.on("secureConnection", (socket) => this.#sockets.add(socket));
   }
 
   get address(): string {
@@ -111,6 +116,12 @@ export class TestHub implements AsyncDisposable {
     this.#clients.push(client.socket);
     await client.opened;
     return client;
+  }
+
+  /** The network drops every connection. */
+  cutAll(): void {
+    this.#server.closeAllConnections();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   async metric(name: string): Promise<unknown> {
