@@ -55,5 +55,22 @@ export function snapshotTags(of: {
   ];
 }
 
+/**
+ * The tag of a snapshot that was taken below a root folder (`/host` in a DaemonSet): its paths begin with that folder, the
+ * host's do not. restic splits tags at commas.
+ */
+export function rootTag(root: string): string {
+  return `root=${root.replace(/[%,]/g, encodeURIComponent)}`;
+}
+/** The root folder a snapshot with `tags` was taken below; empty where it was the host's own. */
+export function rootOf(tags: readonly string[]): string {
+  const value = tags.find((tag) => tag.startsWith("root="))?.slice("root=".length) ?? "";
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value; // Not written by us.
+  }
+}
+
 /** Prefixes and words of ours that a user's tag must not take, lest it join another policy's snapshots. */
 export const RESERVED_TAG = /^(holdfast$|cluster=|policy=|source=|run=|root=)/;

@@ -40,8 +40,8 @@ const command = { include: [], exclude: [], overwrite: "IfChanged", verify: fals
 const restore = (change: Partial<Parameters<typeof restoreArgv>[0]> = {}) =>
   restoreArgv({
     command: { ...command, include: [], exclude: [] },
-    paths: pathsBelow(""),
     snapshotID: "abcd",
+    from: "",
     target: "/t",
     limits: {},
     remainingMs: 1000,
@@ -107,9 +107,7 @@ describe("the arguments of a restore", () => {
     ]);
   });
   test("a folder of it, whose patterns count from there", () => {
-    expect(
-      restore({ paths: pathsBelow("/host"), from: "/srv", command: { ...command, include: ["/www"], exclude: [] } }),
-    ).toEqual([
+    expect(restore({ from: "/host/srv", command: { ...command, include: ["/www"], exclude: [] } })).toEqual([
       "restore",
       "--json",
       "--target=/t",

@@ -75,33 +75,33 @@ export function backupArgv(options: {
   ];
 }
 
-/** One restic process of a restore: a whole snapshot, or one of its folders (`from`), to a folder as restic sees it. */
+/**
+ * One restic process of a restore: a whole snapshot (`from` is empty), or one of its folders, to a folder as restic sees
+ * it. Below a folder, restic counts patterns from that folder.
+ */
 export function restoreArgv(options: {
   command: Pick<RestoreCommand, "include" | "exclude" | "overwrite" | "verify" | "dryRun">;
-  paths: Paths;
   snapshotID: string;
-  from?: string;
+  from: string;
   target: string;
   limits: Limits;
   remainingMs: number;
 }): string[] {
-  const { command, paths, from } = options;
-  // Below a folder of the snapshot, restic counts patterns from that folder.
-  const pattern = from === undefined ? paths.patternToRestic : (text: string) => text;
+  const { command, snapshotID, from } = options;
   const overwrite = { Always: "always", IfChanged: "if-changed", IfNewer: "if-newer", Never: "never" } as const;
   return [
     "restore",
     "--json",
     `--target=${options.target}`,
-    ...command.include.map((text) => `--include=${pattern(text)}`),
-    ...command.exclude.map((text) => `--exclude=${pattern(text)}`),
+    ...command.include.map((text) => `--include=${text}`),
+    ...command.exclude.map((text) => `--exclude=${text}`),
     `--overwrite=${overwrite[command.overwrite]}`,
     // restic refuses both together: nothing was written that could be verified.
     ...(command.dryRun ? ["--dry-run"] : command.verify ? ["--verify"] : []),
     ...limitFlags(options.limits),
     retryLock(options.remainingMs),
     "--",
-    from === undefined ? options.snapshotID : `${options.snapshotID}:${paths.toRestic(from)}`,
+    from === "" ? snapshotID : `${snapshotID}:${from}`,
   ];
 }
 

@@ -1,7 +1,7 @@
 import type { RunCommand } from "#protocol/command.ts";
 import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
-import { snapshotTags } from "#protocol/names.ts";
+import { rootTag, snapshotTags } from "#protocol/names.ts";
 import type { Snapshot } from "#protocol/record.ts";
 import { checkBackupPath } from "../rules.ts";
 import { backupArgv, catConfigArgv, smallest, snapshotsArgv } from "./argv.ts";
@@ -57,6 +57,7 @@ export async function backup(
     source: SOURCE,
     runID: attempt.uid,
   });
+  const root = machine.paths.root === "" ? [] : [rootTag(machine.paths.root)];
   const identity = checkIdentity(restic, attempt, access);
   // Awaited below; until then a failure here must not count as unhandled.
   identity.catch(() => {});
@@ -65,7 +66,7 @@ export async function backup(
       policy,
       paths: machine.paths,
       host: spec.host.name,
-      tags: [...tags, ...policy.tags, ...(spec.overrides.tags ?? [])],
+      tags: [...tags, ...root, ...policy.tags, ...(spec.overrides.tags ?? [])],
       limits: smallest(spec.hostLimits, policy.limits, spec.overrides.limits),
       remainingMs: attempt.remainingMs(),
       dryRun: spec.overrides.dryRun === true,

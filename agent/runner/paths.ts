@@ -3,6 +3,8 @@
  * goes to restic passes `toRestic`, all that is shown passes `toHost`.
  */
 export interface Paths {
+  /** Where the host's root lies for restic; empty where it is the same. */
+  readonly root: string;
   toRestic(hostPath: string): string;
   toHost(resticPath: string): string;
   /** A pattern that begins with `/` (or `!/`) is a path; any other matches anywhere and stays. */
@@ -15,11 +17,12 @@ export interface Paths {
 export function pathsBelow(root: string): Paths {
   if (root === "" || root === "/") {
     const same = (text: string) => text;
-    return { toRestic: same, toHost: same, patternToRestic: same, textToHost: same };
+    return { root: "", toRestic: same, toHost: same, patternToRestic: same, textToHost: same };
   }
   // A path in a message begins after a blank, a quote or a bracket; elsewhere the same letters are part of a longer path.
   const inText = new RegExp(`(^|[\\s"'\`(\\[<:=,])${root.replace(/[.*+?^${"$"}{}()|[\]\\]/g, "\\$&")}(?=/)`, "gm");
   return {
+    root,
     toRestic: (path) => (path === "/" ? root : root + path),
     toHost: (path) => (path === root ? "/" : path.startsWith(`${root}/`) ? path.slice(root.length) : path),
     patternToRestic(pattern) {

@@ -49,6 +49,7 @@ export async function restore(
   const parts = partsOf(command);
   const restic = openRestic(machine, attempt, access);
   let chosen = snapshotID;
+  let root = "";
   if (attempt.steps.length === 0) {
     if (access === undefined) return interrupted("before it began");
     const targets = parts.map(({ to }) => checkTarget(machine.rules, to, machine.paths));
@@ -60,6 +61,7 @@ export async function restore(
       checkFreeSpace(targets[0]!, found.summary?.totalBytes ?? 0);
     }
     chosen = found.id;
+    root = found.root;
     onSnapshot(found.id);
   }
 
@@ -75,9 +77,8 @@ export async function restore(
     const { code, seen } = await restic.step(name, () =>
       restoreArgv({
         command: { ...command, include: part.include, exclude: part.exclude },
-        paths: machine.paths,
         snapshotID: chosen!,
-        ...(part.from === undefined ? {} : { from: part.from }),
+        from: root + (part.from === "/" ? "" : (part.from ?? "")),
         target: machine.paths.toRestic(part.to),
         limits: smallest(spec.hostLimits, command.limits),
         remainingMs: attempt.remainingMs(),

@@ -6,9 +6,9 @@ import { mountPoints } from "./sources.ts";
 
 const id = (digit: string) => digit.repeat(64);
 const found = [
-  { id: id("a"), time: Date.parse("2026-01-01T00:00:00Z") },
-  { id: `a${id("b").slice(1)}`, time: Date.parse("2026-01-03T00:00:00Z") },
-  { id: id("c"), time: Date.parse("2026-01-02T00:00:00Z") },
+  { id: id("a"), time: Date.parse("2026-01-01T00:00:00Z"), root: "" },
+  { id: `a${id("b").slice(1)}`, time: Date.parse("2026-01-03T00:00:00Z"), root: "" },
+  { id: id("c"), time: Date.parse("2026-01-02T00:00:00Z"), root: "" },
 ];
 const latest = { latest: true as const, tags: ["source=files"] };
 
@@ -33,13 +33,13 @@ describe("choosing a snapshot", () => {
 
 test("restic's list is read leniently: what is no snapshot is left out", () => {
   const text = JSON.stringify([
-    { id: id("a"), time: "2026-01-01T00:00:00.123456789+01:00", summary: { files_new: 3 } },
+    { id: id("a"), time: "2026-01-01T00:00:00.123456789+01:00", tags: ["x", "root=/host"], summary: { files_new: 3 } },
     { id: "short" },
     null,
     { id: id("b"), time: "never" },
   ]);
   expect(parseSnapshots(text)).toMatchObject([
-    { id: id("a"), time: Date.parse("2025-12-31T23:00:00.123Z"), summary: { filesNew: 3 } },
+    { id: id("a"), time: Date.parse("2025-12-31T23:00:00.123Z"), root: "/host", summary: { filesNew: 3 } },
   ]);
   expect(() => parseSnapshots("{}")).toThrow("no JSON list");
 });

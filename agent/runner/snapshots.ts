@@ -1,5 +1,6 @@
 import { HoldfastError } from "#base/errors.ts";
 import type { SnapshotSelector } from "#protocol/command.ts";
+import { rootOf } from "#protocol/names.ts";
 import type { Snapshot } from "#protocol/record.ts";
 import { counts } from "./lines.ts";
 
@@ -8,6 +9,8 @@ export interface FoundSnapshot {
   id: string;
   /** Milliseconds since 1970. */
   time: number;
+  /** The folder its paths lie below, that the host's do not; empty for none. */
+  root: string;
   /** Numbers of the backup that made it; absent in snapshots of old restics. */
   summary?: Omit<Snapshot, "id" | "source">;
 }
@@ -23,7 +26,8 @@ export function parseSnapshots(text: string): FoundSnapshot[] {
     if (Number.isNaN(time)) return [];
     const summary =
       typeof entry.summary === "object" && entry.summary !== null ? { summary: counts(entry.summary) } : {};
-    return [{ id: entry.id, time, ...summary }];
+    const tags = Array.isArray(entry.tags) ? entry.tags.filter((tag: unknown) => typeof tag === "string") : [];
+    return [{ id: entry.id, time, root: rootOf(tags), ...summary }];
   });
 }
 

@@ -10,7 +10,7 @@ const RECORD_COMES_MS = 1_000;
 export interface Report {
   readonly phase: string;
   readonly reason: string;
-  readonly progress?: object;
+  readonly progress?: object | undefined;
 }
 
 /**

@@ -27,7 +27,9 @@ export function onWritten(state: SessionState, result: WriteResult): Step {
   if (!head) return [state, []];
   const of = { epoch: state.epoch, stream: head.stream, seq: head.seq };
   const effects: SessionEffect[] = [];
-  let next: SessionState = { ...state, queue };
+  // The window bounds records; a backlog that is written fast must not count as a flood.
+  const rate = { ...state.rate, frames: state.rate.frames - 1 };
+  let next: SessionState = { ...state, queue, rate };
   if (result.result === "written" || result.result === "superseded") {
     effects.push({ type: "send", frame: { type: "ack", ...of } });
   } else {

@@ -48,7 +48,7 @@ export interface SessionState {
   /** From openedAt. */
   readonly lifetimeMs: number;
   readonly malformed: number;
-  /** Frames received in the second that began at `since`. */
+  /** Frames received in the second that began at `since`, less the records written in it. */
   readonly rate: { readonly since: number; readonly frames: number };
   readonly facts: SessionFacts;
   /** UIDs of the policies the agent holds. */

@@ -28,7 +28,7 @@ export const OPEN_TIMEOUT_MS = 30_000;
 export const GOAWAY_GRACE_MS = 5_000;
 /** How long an agent may leave more than MAX_OUTBOUND_BYTES unread; at twice as much it goes at once. */
 export const CONGESTION_MS = 30_000;
-/** Frames in one second that no honest agent sends: 32 records and one progress a run. */
+/** Frames in one second, records that were written apart: no honest agent sends as many. */
 export const MAX_FRAMES_PER_SECOND = 200;
 
 /** A session of an authenticated upgrade. `lifetimeMs`: the connection's age at which it is asked to go elsewhere. */
