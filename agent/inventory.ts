@@ -12,7 +12,7 @@ import type { Log } from "./log.ts";
 export type Inventory = Pick<Hello, "bootID" | "agent">;
 
 /** The kernel's id of this boot: a process id is only worth something together with it. */
-export function kernelBootID(): string {
+function kernelBootID(): string {
   return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 }
 
@@ -21,10 +21,9 @@ export async function readInventory(options: {
   resticPath: string;
   installedAs: Hello["agent"]["installedAs"];
   log: Log;
-  bootID?: () => string;
 }): Promise<Inventory> {
   return {
-    bootID: (options.bootID ?? kernelBootID)(),
+    bootID: kernelBootID(),
     agent: {
       version: RELEASE,
       restic: await resticVersion(options.resticPath, options.log),

@@ -66,7 +66,7 @@ export async function enrol({ state, server, pin, token, hostname: override }: E
     clusterID: answer.clusterID,
     endpoint: answer.endpoint,
     // The pinned one may be an ingress's, which the operator does not know of.
-    ca: authority === undefined ? [] : [...new Set([authority, ...answer.ca])],
+    ca: authority === undefined ? [] : [...new Set([authority, ...answer.ca].map((pem) => pem.trim()))],
     credential: formatCredential({ namespace: answer.host.namespace, host: answer.host.name, secret }),
     ticket: answer.ticket,
     highestEpoch: 0,

@@ -18,7 +18,7 @@ export const runCommand = z.object({
   policyUID: field.uid,
   overrides: z.object({
     limits: field.limits.optional(),
-    tags: z.array(z.string().min(1).max(128)).max(MAX_TAGS).optional(),
+    tags: z.array(field.tag).max(MAX_TAGS).optional(),
     dryRun: z.boolean().optional(),
   }),
 });

@@ -4,7 +4,7 @@ import * as field from "./fields.ts";
 import { MAX_PATHS, MAX_PATTERNS, MAX_POLICIES, MAX_TAGS } from "./limits.ts";
 
 /** Where a policy's slots lie. Times are computed by slots.ts on both sides. */
-export const schedulePlan = z.object({
+const schedulePlan = z.object({
   cron: z.string().min(1).max(128),
   /** IANA name. */
   timeZone: z.string().min(1).max(64),
@@ -13,7 +13,6 @@ export const schedulePlan = z.object({
   /** How late a missed slot may still be caught up; absent: the interval of the schedule. */
   startingDeadlineMs: field.durationMs.optional(),
 });
-export type SchedulePlan = z.infer<typeof schedulePlan>;
 
 export const filesPlan = z.object({
   paths: z.array(field.path).min(1).max(MAX_PATHS),
@@ -27,7 +26,7 @@ export const filesPlan = z.object({
 });
 export type FilesPlan = z.infer<typeof filesPlan>;
 
-export const resticOptions = z.object({
+const resticOptions = z.object({
   compression: z.enum(["auto", "off", "fastest", "better", "max"]).optional(),
   packSizeMiB: z.int().min(4).max(128).optional(),
   readConcurrency: z.int().min(1).max(64).optional(),
@@ -47,7 +46,7 @@ export const policyPlan = z.object({
   timeoutMs: field.durationMs,
   retries: z.int().min(0).max(10),
   limits: field.limits,
-  tags: z.array(z.string().min(1).max(128)).max(MAX_TAGS),
+  tags: z.array(field.tag).max(MAX_TAGS),
   restic: resticOptions,
 });
 export type PolicyPlan = z.infer<typeof policyPlan>;
@@ -57,7 +56,7 @@ export const keptPolicy = z.object({ uid: field.uid, keepLastApplied: z.literal(
 export type KeptPolicy = z.infer<typeof keptPolicy>;
 
 /** Where the key comes from: sent by the operator, or read on the host (`env:NAME`, `file:/path`) and never known to it. */
-export const passwordSource = z.union([
+const passwordSource = z.union([
   z.object({ value: z.string().min(1).max(4096) }),
   z.object({
     host: z

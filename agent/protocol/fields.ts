@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MAX_LOG_TAIL_BYTES, MAX_MESSAGE_LENGTH, MAX_PATH_LENGTH } from "./limits.ts";
+import { RESERVED_TAG } from "./names.ts";
 
 /** Field types that several frames share. Everything that crosses the wire is bounded here. */
 
@@ -40,6 +41,12 @@ export const argument = z
   .min(1)
   .max(MAX_PATH_LENGTH)
   .refine((value) => !value.includes("\0"), "holds a NUL byte");
+/** A user's tag: restic would split it at a comma, and its parts could join another policy's snapshots. */
+export const tag = z
+  .string()
+  .min(1)
+  .max(128)
+  .refine((value) => !value.includes(",") && !RESERVED_TAG.test(value), "is no tag a user may set");
 export const message = z.string().max(MAX_MESSAGE_LENGTH);
 export const reason = z
   .string()

@@ -39,7 +39,7 @@ export const hello = z.object({
 });
 export type Hello = z.infer<typeof hello>;
 
-export const helloAck = z.object({
+const helloAck = z.object({
   type: z.literal("hello_ack"),
   epoch: field.epoch,
   serverTime: field.time,
@@ -49,15 +49,14 @@ export const helloAck = z.object({
   clusterID: z.string().min(1).max(64),
   host: z.object({ uid: field.uid, namespace: field.namespace, name: field.name }),
 });
-export type HelloAck = z.infer<typeof helloAck>;
 
-export const heartbeat = z.object({ type: z.literal("heartbeat"), wallTime: field.time });
+const heartbeat = z.object({ type: z.literal("heartbeat"), wallTime: field.time });
 
-export const configFrame = z.object({ type: z.literal("config"), epoch: field.epoch, config });
+const configFrame = z.object({ type: z.literal("config"), epoch: field.epoch, config });
 /** The config is on the agent's disk and in force. */
-export const configApplied = z.object({ type: z.literal("config_applied"), id: field.digest });
+const configApplied = z.object({ type: z.literal("config_applied"), id: field.digest });
 /** The agent keeps what it had. */
-export const configRefused = z.object({
+const configRefused = z.object({
   type: z.literal("config_refused"),
   id: field.digest,
   reason: field.reason,
@@ -73,9 +72,9 @@ export const recordFrame = z.object({
 });
 export type RecordFrame = z.infer<typeof recordFrame>;
 /** Everything of `stream` up to and with `seq` is written to Kubernetes: the agent may forget it. */
-export const ack = z.object({ type: z.literal("ack"), epoch: field.epoch, stream: field.uid, seq: z.int().min(1) });
+const ack = z.object({ type: z.literal("ack"), epoch: field.epoch, stream: field.uid, seq: z.int().min(1) });
 /** Kubernetes refuses this record for good; the agent keeps it aside and goes on with the next. */
-export const rejected = z.object({
+const rejected = z.object({
   type: z.literal("rejected"),
   epoch: field.epoch,
   stream: field.uid,
@@ -101,7 +100,7 @@ export const progressFrame = z.object({
 export type ProgressFrame = z.infer<typeof progressFrame>;
 
 /** What became of a command on arrival. Its result comes as a record. */
-export const commandStatus = z.object({
+const commandStatus = z.object({
   type: z.literal("command_status"),
   id: field.uid,
   state: z.enum(["accepted", "duplicate", "expired", "stale_epoch", "refused"]),
@@ -109,7 +108,7 @@ export const commandStatus = z.object({
 });
 
 /** Either side: the last frame could not be used. */
-export const errorFrame = z.object({
+const errorFrame = z.object({
   type: z.literal("error"),
   code: z.enum([
     "malformed",
@@ -125,7 +124,7 @@ export const errorFrame = z.object({
 });
 
 /** The server closes soon; come back after this long. */
-export const goaway = z.object({ type: z.literal("goaway"), retryAfterMs: field.durationMs });
+const goaway = z.object({ type: z.literal("goaway"), retryAfterMs: field.durationMs });
 
 export const agentFrame = z.discriminatedUnion("type", [
   hello,

@@ -1,4 +1,5 @@
-import { lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
+import { HoldfastError } from "#base/errors.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import type { OpenAccess } from "./secrets.ts";
 
@@ -27,12 +28,14 @@ export function openSecretFolder(stateDir: string, runtimeDir: string | undefine
   const own = `holdfast-agent-${process.getuid?.() ?? 0}-${sha256(stateDir).slice(0, 12)}`;
   const places = [runtimeDir, "/dev/shm"].filter((place) => place !== undefined && place !== "");
   const base = [...places.map((place) => `${place}/${own}`), `${stateDir}/secrets`].find(ours);
-  if (base === undefined) throw new Error(`no private folder can be made in ${stateDir}`);
+  if (base === undefined) throw notPrivate(stateDir);
   // A hash, because a uid from outside may be "..".
   const entry = (uid: string) => sha256(uid).slice(0, 32);
+  removeIfEmpty(base);
   return {
     base,
     write(uid, access) {
+      if (!ours(base)) throw notPrivate(base);
       const folder = `${base}/${entry(uid)}`;
       mkdirSync(folder, { recursive: true, mode: 0o700 });
       const passwordFile = `${folder}/password`;
@@ -49,14 +52,33 @@ export function openSecretFolder(stateDir: string, runtimeDir: string | undefine
         return undefined;
       }
     },
-    remove: (uid) => rmSync(`${base}/${entry(uid)}`, { recursive: true, force: true }),
+    remove(uid) {
+      rmSync(`${base}/${entry(uid)}`, { recursive: true, force: true });
+      removeIfEmpty(base);
+    },
     retain(uids) {
       const needed = new Set(uids.map(entry));
-      for (const found of readdirSync(base)) {
+      for (const found of existsSync(base) ? readdirSync(base) : []) {
         if (!needed.has(found)) rmSync(`${base}/${found}`, { recursive: true, force: true });
       }
+      removeIfEmpty(base);
     },
   };
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Not empty, or gone already.
+  }
+}
+
+function notPrivate(folder: string): HoldfastError {
+  return new HoldfastError(
+    "agent/no-private-folder",
+    `${folder} cannot be made a folder of this agent alone: remove what is there, or make its parent writable`,
+  );
 }
 
 /** Anybody may write to /dev/shm: a folder that another user made first, or a symlink, is not used. */

@@ -59,6 +59,6 @@ export function openConfig(database: DatabaseSync, vault: Vault, seal: Seal, fil
 }
 
 /** What may be shown of a repository: which one, and the names of the variables it sets. */
-export function withoutSecrets({ password, env, ca: _ca, ...visible }: RepositoryAccess): object {
+function withoutSecrets({ password, env, ca: _ca, ...visible }: RepositoryAccess): object {
   return { ...visible, password: "host" in password ? password : "sealed", env: Object.keys(env).sort() };
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import "reflect-metadata";
 import { createHash, randomBytes, webcrypto } from "node:crypto";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sha256 } from "#protocol/canonical.ts";
@@ -147,9 +147,9 @@ describe("a backup", () => {
     const command = runCommand();
     const run = agent.run(command);
     const memory = `/dev/shm/holdfast-agent-${process.getuid!()}-${sha256(`${folder.path}/state`).slice(0, 12)}`;
-    await until("restic has its password file", () => readdirSync(memory).length > 0);
+    await until("restic has its password file", () => existsSync(memory));
     await run;
-    await until("the password file is gone", () => readdirSync(memory).length === 0);
+    await until("the password file is gone", () => !existsSync(memory));
     // grep ends with 1 where it finds nothing.
     const places = [`${folder.path}/state`, `${folder.path}/cache`];
     const found = execFileSync("/bin/sh", ["-c", 'grep -rlaF "$0" "$@" || true', PASSWORD, ...places], {

@@ -93,6 +93,7 @@ export async function startRestServer(options: {
   const child = spawn(program, ["--path", options.path, "--listen", `127.0.0.1:${port}`, ...auth], {
     stdio: ["ignore", "pipe", "pipe"],
   });
+  servers.add(child);
   let output = "";
   child.stdout.on("data", (chunk) => (output += chunk));
   child.stderr.on("data", (chunk) => (output += chunk));
@@ -106,6 +107,12 @@ export async function startRestServer(options: {
     stop: () => ended(child),
   };
 }
+
+/** A test that fails does not get to stop its server. */
+const servers = new Set<ChildProcess>();
+process.once("exit", () => {
+  for (const server of servers) server.kill("SIGKILL");
+});
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;

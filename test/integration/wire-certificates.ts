@@ -10,6 +10,8 @@ export interface Authority {
   pin: string;
   /** A certificate for localhost and 127.0.0.1, with the authority's after it, and its key. */
   cert: string;
+  /** The certificate alone. */
+  leaf: string;
   key: string;
 }
 
@@ -48,6 +50,7 @@ export async function certificates(commonName: string): Promise<Authority> {
     ca: ca.toString("pem"),
     pin: `sha256/${createHash("sha256").update(Buffer.from(ca.publicKey.rawData)).digest("base64")}`,
     cert: `${leaf.toString("pem")}\n${ca.toString("pem")}`,
+    leaf: leaf.toString("pem"),
     key: `-----BEGIN PRIVATE KEY-----\n${pkcs8}\n-----END PRIVATE KEY-----\n`,
   };
 }

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { sha256 } from "#protocol/canonical.ts";
-import { type EnrollRequest, enrollRequest, formatToken } from "#protocol/enroll.ts";
+import { type EnrollRequest, enrollRequest, formatToken, parseCredential } from "#protocol/enroll.ts";
 import { type Authority, certificates } from "./wire-certificates.ts";
 
 const PROGRAM = fileURLToPath(new URL("../../agent/main.ts", import.meta.url));
@@ -88,13 +88,14 @@ test("enrolling proves the server by its pin, sends only the credential's hash a
   const { out } = await agent(["dump-state", "--allow-secrets"]);
   const dump = JSON.parse(out) as { secrets: { name: string; sealed: { credential: string } }[]; identity: unknown[] };
   const { credential } = dump.secrets.find(({ name }) => name === "identity")!.sealed;
-  expect(credential).toMatch(/^hfa_backups_web-1_/);
-  expect(sha256(credential.split("_")[3]!)).toBe(requests[0]!.credentialHash);
+  const { secret, ...of } = parseCredential(credential)!;
+  expect(of).toEqual({ namespace: "backups", host: "web-1" });
+  expect(sha256(secret)).toBe(requests[0]!.credentialHash);
   expect(dump.identity).toMatchObject([
-    { value: { endpoint: "wss://localhost:1/v1/agent", ca: [authority.ca], highestEpoch: 0 } },
+    { value: { endpoint: "wss://localhost:1/v1/agent", ca: [authority.ca.trim()], highestEpoch: 0 } },
   ]);
   const plain = await agent(["dump-state"]);
-  expect(plain.out).not.toContain(credential.split("_")[3]);
+  expect(plain.out).not.toContain(secret);
   expect((await enroll(`${TOKEN}\n`)).out).toContain("Already enrolled as Host web-1 in namespace backups");
   expect(requests).toHaveLength(1);
 });
@@ -136,7 +137,7 @@ test("without a pin the system's authorities decide", async () => {
 
 test("a server that shows the pinned authority but has no certificate by it gets no token", async () => {
   const other = await certificates("other");
-  const impostor = createServer({ cert: other.cert.split("\n\n")[0]! + authority.ca, key: other.key }, () =>
+  const impostor = createServer({ cert: `${other.leaf}\n${authority.ca}`, key: other.key }, () =>
     requests.push({} as never),
   );
   await new Promise<void>((resolve) => impostor.listen(0, "127.0.0.1", resolve));
