@@ -17,7 +17,7 @@ import { readToken } from "./token.ts";
 
 const MACHINE_ID = "/etc/machine-id";
 
-export interface EnrolOptions {
+interface EnrolOptions {
   state: State;
   /** https:// address of the operator. */
   server: URL;
@@ -32,7 +32,7 @@ export interface EnrolOptions {
  * Makes this machine a Host: proves the server, spends the token and stores the identity. Sends only the hash of the
  * credential. Throws with what to do; repeated after a lost answer it is the same enrolment.
  */
-export async function enrol({ state, server, pin, token, hostname: override }: EnrolOptions): Promise<Identity> {
+async function enrol({ state, server, pin, token, hostname: override }: EnrolOptions): Promise<Identity> {
   const { id } = parseToken(token)!;
   const authority = pin === undefined ? undefined : await authorityByPin(server, pin);
   const secret = credentialSecret(state.dir, id);

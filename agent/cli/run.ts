@@ -79,7 +79,7 @@ function untilAborted(stop: AbortSignal, beat: () => void): Promise<void> {
 }
 
 /** A path as it is, a name by PATH. One that is not found is left for the inventory to report: the agent connects without. */
-export function findProgram(program: string, path: string): string {
+function findProgram(program: string, path: string): string {
   if (program.includes("/")) return program;
   for (const folder of path.split(":").filter((part) => part.startsWith("/"))) {
     try {

@@ -15,9 +15,9 @@ import {
 } from "./link-state.ts";
 
 /** DNS, TCP, TLS and the upgrade together. */
-export const DIAL_TIMEOUT_MS = 30_000;
+const DIAL_TIMEOUT_MS = 30_000;
 /** Longer than the operator's own wait for its API server, whose answer says more than our timeout. */
-export const GREETING_TIMEOUT_MS = 45_000;
+const GREETING_TIMEOUT_MS = 45_000;
 
 export function newLink(settings: LinkSettings, now: Moment): LinkState {
   return {

@@ -4,7 +4,7 @@ import type { OutboxEntry, ProgressReport } from "./core.ts";
 import { errorEffect, type FrameOf, type LinkEffect, type LinkState, type Moment, type Step } from "./link-state.ts";
 
 /** Progress of one subject goes out at most once in this time. */
-export const PROGRESS_INTERVAL_MS = 1_000;
+const PROGRESS_INTERVAL_MS = 1_000;
 /** A socket with more than this unsent is too slow for progress. */
 const PROGRESS_MAX_BUFFERED = 64 * 1024;
 const PROGRESS_MEMORY_MS = 60_000;

@@ -14,7 +14,7 @@ export function isPin(text: string): boolean {
 }
 
 /** `sha256/<base64 of the SHA-256 of the public key (SPKI)>`: what survives when a certificate is renewed with its key. */
-export function pinOf(certificate: X509Certificate): string {
+function pinOf(certificate: X509Certificate): string {
   const spki = certificate.publicKey.export({ type: "spki", format: "der" });
   return `sha256/${createHash("sha256").update(spki).digest("base64")}`;
 }

@@ -6,7 +6,7 @@ import type { Moment, SessionState, Step } from "./session-state.ts";
 export function setFacts(state: SessionState, facts: SessionFacts): Step {
   const next = { ...state, facts };
   if (state.phase !== "live" && state.phase !== "leaving") return [next, []];
-  if (state.report !== "idle") return [next, []];
+  if (state.report !== "idle") return [{ ...next, report: "again" }, []];
   return [{ ...next, report: "busy" }, [{ type: "report", facts }]];
 }
 

@@ -2,8 +2,6 @@ import { describe, expect, test } from "vitest";
 import { step, wakeAt } from "./session.ts";
 import {
   closes,
-  config,
-  desired,
   HOST,
   heartbeat,
   hello,
@@ -15,7 +13,6 @@ import {
   type Scripted,
   sends,
   WALL,
-  written,
 } from "./session-script.ts";
 
 describe("the handshake", () => {

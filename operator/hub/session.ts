@@ -23,13 +23,13 @@ import {
 } from "./session-state.ts";
 
 /** How long a hello may wait for the API server before the agent is sent away to try again. */
-export const OPEN_TIMEOUT_MS = 30_000;
+const OPEN_TIMEOUT_MS = 30_000;
 /** How long an agent that was told goaway may take to leave, and results under way to be acknowledged. */
 export const GOAWAY_GRACE_MS = 5_000;
 /** How long an agent may leave more than MAX_OUTBOUND_BYTES unread; at twice as much it goes at once. */
-export const CONGESTION_MS = 30_000;
+const CONGESTION_MS = 30_000;
 /** Frames in one second, records that were written apart: no honest agent sends as many. */
-export const MAX_FRAMES_PER_SECOND = 200;
+const MAX_FRAMES_PER_SECOND = 200;
 
 /** A session of an authenticated upgrade. `lifetimeMs`: the connection's age at which it is asked to go elsewhere. */
 export function newSession(host: HostIdentity, lifetimeMs: number, now: Moment): SessionState {

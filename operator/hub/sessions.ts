@@ -5,7 +5,7 @@ import type { AgentSocket } from "./agent-socket.ts";
 import { type HostKey, hostKey, type SessionFacts, type SessionStore } from "./ports.ts";
 
 /** How long a host may be away before its Host says so: a blip costs no write. */
-export const RECONNECT_GRACE_MS = 90_000;
+const RECONNECT_GRACE_MS = 90_000;
 
 /** All sockets of this replica, which of them is its host's session, and who left. */
 export class Sessions {

@@ -25,7 +25,7 @@ import { type Authority, certificates } from "./wire-certificates.ts";
 export const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, child: () => silent };
 
 /** The Kubernetes side in memory: one Host `backups/<name>` a credential `Bearer <name>`. */
-export class MemoryPorts implements HubPorts {
+class MemoryPorts implements HubPorts {
   /** By host name. */
   epochs = new Map<string, number>();
   wanted: Desired = { commands: [] };

@@ -33,7 +33,7 @@ interface SimSession {
 }
 
 /** What stands in Kubernetes. */
-export class Cluster {
+class Cluster {
   epoch = 0;
   connectedAt = -1;
   nonces: StoredNonces = {};
