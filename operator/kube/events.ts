@@ -71,11 +71,9 @@ export class EventRecorder {
   /** Until something is recorded, or the counts may be due. */
   async #pause(signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
-    const wake = () => woken.abort();
-    this.#wake = wake;
-    signal.addEventListener("abort", wake, { once: true });
-    await this.#options.clock.sleep(TICK_MS, woken.signal).catch(() => {});
-    signal.removeEventListener("abort", wake);
+    this.#wake = () => woken.abort();
+    // Of both, because `signal` may have aborted during the last write already.
+    await this.#options.clock.sleep(TICK_MS, AbortSignal.any([signal, woken.signal])).catch(() => {});
     this.#wake = () => {};
   }
 
