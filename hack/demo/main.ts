@@ -48,7 +48,8 @@ const strike = () => {
   return striking;
 };
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
+  // Also a second one, lest an impatient Ctrl-C leaves half of it behind.
+  process.on(signal, () => {
     say(`${signal}: taking everything down`);
     void strike().then(() => process.exit(130));
   });
