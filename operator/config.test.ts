@@ -57,3 +57,14 @@ test.each(["0.0.0.0:0", "0.0.0.0:70000", "::1:80", ""])("%s is no address to lis
   if (address === "") expect(read().listen.port).toBe(8443);
   else expect(read).toThrow(/HOLDFAST_LISTEN must be host:port/);
 });
+
+test("the replica is called after its machine; a machine whose name cannot be is told so", () => {
+  expect(readConfig(least, "Operator-7f9c").replica).toBe("operator-7f9c");
+  expect(() => readConfig(least, "my_machine")).toThrow(
+    `HOLDFAST_REPLICA is not set; this machine's name, "my_machine", cannot stand for it: give it at most 63 of a-z, 0-9, - and .`,
+  );
+});
+
+test.each(["a..b", "a.-b", "-a", "a.", "a".repeat(64)])("%s can name no Lease, and so no replica", (replica) => {
+  expect(() => readConfig({ ...least, HOLDFAST_REPLICA: replica })).toThrow(/HOLDFAST_REPLICA must be at most 63/);
+});

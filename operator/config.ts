@@ -20,6 +20,9 @@ const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 const namespace = z.string().regex(NAMESPACE, "must be the name of a namespace (a-z, 0-9 and -)");
 
+/** It names a Lease. */
+const REPLICA = "must be at most 63 of a-z, 0-9, - and ., as a Kubernetes name is written";
+
 const listen = z.string().transform((text, context) => {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
@@ -55,20 +58,26 @@ const environment = z.object({
   HOLDFAST_PUBLIC_URL: publicURL,
   HOLDFAST_REPLICA: z
     .string()
-    .default(() => hostname().toLowerCase())
-    .pipe(z.string().regex(/^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/, "must be at most 63 of a-z, 0-9, - and .")),
+    .max(63, REPLICA)
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, REPLICA),
   HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
 });
 
-/** Reads the environment; throws one `operator/config` error that names everything that is wrong with it. */
-export function readConfig(env: Readonly<Record<string, string | undefined>>): OperatorConfig {
+/**
+ * Reads the environment; throws one `operator/config` error that names everything that is wrong with it. `machine`: what
+ * the replica is called unless the environment says otherwise; in a Pod that is the Pod's name.
+ */
+export function readConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  machine: string = hostname(),
+): OperatorConfig {
   // An empty variable is an unset one: that is what a chart writes for a value that was left out.
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ""));
-  const result = environment.safeParse(given);
+  const result = environment.safeParse({ HOLDFAST_REPLICA: machine.toLowerCase(), ...given });
   if (!result.success) {
     const problems = result.error.issues.map((issue) => {
       const name = String(issue.path[0]);
-      return given[name] === undefined ? `${name} is not set; it ${cure(name)}` : `${name} ${issue.message}`;
+      return given[name] === undefined ? `${name} is not set; ${cure(name, machine)}` : `${name} ${issue.message}`;
     });
     throw new HoldfastError("operator/config", `the operator cannot start: ${[...new Set(problems)].join("; ")}.`);
   }
@@ -84,8 +93,11 @@ export function readConfig(env: Readonly<Record<string, string | undefined>>): O
   };
 }
 
-function cure(name: string): string {
+function cure(name: string, machine: string): string {
+  if (name === "HOLDFAST_REPLICA") {
+    return `this machine's name, ${JSON.stringify(machine)}, cannot stand for it: give it at most 63 of a-z, 0-9, - and .`;
+  }
   return name === "HOLDFAST_NAMESPACE"
-    ? "is the namespace the operator runs in"
-    : "is the https address at which agents reach the operator, for example https://holdfast.example.com:8443";
+    ? "it is the namespace the operator runs in"
+    : "it is the https address at which agents reach the operator, for example https://holdfast.example.com:8443";
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { commandFrames } from "./command.ts";
 import { config } from "./config.ts";
 import * as field from "./fields.ts";
-import { MAX_FRAME_BYTES } from "./limits.ts";
+import { MAX_ACTIVE, MAX_FRAME_BYTES } from "./limits.ts";
 import { progress, record } from "./record.ts";
 
 /**
@@ -33,7 +33,7 @@ export const hello = z.object({
   /** What the agent holds now: the id it last applied (absent: none) and the policies that go with it. */
   config: z.object({ id: field.digest.optional(), policies: z.array(field.uid).max(1024) }),
   /** Runs and restores that are queued or running. */
-  active: z.array(field.uid).max(1024),
+  active: z.array(field.uid).max(MAX_ACTIVE),
   /** The nonce of the last hello_ack; absent on the first connection. */
   nonce: z.string().max(64).optional(),
 });

@@ -28,6 +28,9 @@ export const MAX_MESSAGE_LENGTH = 1024;
 /** Snapshots one run can make: one a source. */
 export const MAX_SNAPSHOTS = 16;
 
+/** Queued and running ones that a hello names. */
+export const MAX_ACTIVE = 1024;
+
 /** How long the journal answers a repeated command with its recorded outcome. */
 export const COMMAND_MEMORY_MS = 7 * 24 * 3600 * 1000;
 

@@ -78,6 +78,8 @@ export class Stage {
         [join(root, "operator/main.ts")],
         {
           PATH: process.env["PATH"],
+          // The sweep finds what a killed stage left behind by its folder in the environment.
+          TMPDIR: directory,
           KUBECONFIG: await operatorKubeconfig(cluster, system, namespace),
           HOLDFAST_NAMESPACE: system,
           HOLDFAST_WATCH_NAMESPACES: namespace,

@@ -8,7 +8,7 @@ import type { Installation } from "../installation/installation.ts";
 import type { Client } from "../kube/client.ts";
 import { isAlreadyExists, isForbidden, isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
-import { Secrets } from "../kube/resource.ts";
+import { type Ref, Secrets } from "../kube/resource.ts";
 import { audit } from "./audit.ts";
 import {
   credentialSecret,
@@ -71,7 +71,10 @@ export class CredentialAuthenticator implements Authenticator {
     const { namespace, host: name } = shown;
     if (this.#parts.watchNamespaces?.includes(namespace) === false) return { refused: UNKNOWN };
     const hash = sha256(shown.secret);
-    const found = await this.#find(namespace, name, signal);
+    const cached = this.#parts.caches.hosts.get({ namespace, name });
+    const known = cached && (await this.#find(cached, signal));
+    // A cache that is behind must not turn away who has just enrolled: a refusal is the API server's word.
+    const found = holds(known, hash) ? known : await this.#findLive({ namespace, name }, signal);
     if (found?.host.spec.revoked === true) return { refused: REVOKED };
     const stored = found?.credential;
     if (found !== undefined && stored !== undefined) {
@@ -84,16 +87,14 @@ export class CredentialAuthenticator implements Authenticator {
     return this.#adopt(found?.host, { namespace, name, hash, issuedAt }, signal);
   }
 
-  async #find(
-    namespace: string,
-    name: string,
-    signal: AbortSignal,
-  ): Promise<{ host: Host; credential: StoredCredential | undefined } | undefined> {
-    const { client, caches } = this.#parts;
-    const ref = { namespace, name };
-    const host = caches.hosts.get(ref) ?? (await client.get(Hosts, ref, { signal }).catch(absent));
-    if (host === undefined || host.metadata.deletionTimestamp !== undefined) return undefined;
-    const secret = await client.get(Secrets, credentialSecretRef(ref), { signal }).catch(absent);
+  async #findLive(ref: Ref, signal: AbortSignal): Promise<Found | undefined> {
+    const host = await this.#parts.client.get(Hosts, ref, { signal }).catch(absent);
+    return host && this.#find(host, signal);
+  }
+
+  async #find(host: Host, signal: AbortSignal): Promise<Found | undefined> {
+    if (host.metadata.deletionTimestamp !== undefined) return undefined;
+    const secret = await this.#parts.client.get(Secrets, credentialSecretRef(host.metadata), { signal }).catch(absent);
     return { host, credential: secret === undefined ? undefined : storedCredential(secret, host) };
   }
 
@@ -136,6 +137,16 @@ export class CredentialAuthenticator implements Authenticator {
       throw error;
     }
   }
+}
+
+interface Found {
+  readonly host: Host;
+  readonly credential: StoredCredential | undefined;
+}
+
+function holds(found: Found | undefined, hash: string): boolean {
+  const stored = found?.credential?.hash;
+  return found?.host.spec.revoked !== true && stored !== undefined && sameDigest(stored, hash);
 }
 
 function identity({ metadata }: Host): HostIdentity {

@@ -36,8 +36,7 @@ export function credentialSecret(host: Host, credential: StoredCredential): Draf
       ...(credentialSecretRef(host.metadata) as { namespace: string; name: string }),
       labels: { "app.kubernetes.io/part-of": "holdfast" },
       annotations: { [ENROLLED]: enrolledTime },
-      // Blocking the owner's deletion would need a right on hosts/finalizers.
-      ownerReferences: [{ ...ownerReference(Hosts, host), blockOwnerDeletion: false }],
+      ownerReferences: [ownerReference(Hosts, host)],
     },
     type: "Opaque",
     data: { [KEY]: Buffer.from(hash).toString("base64") },

@@ -111,3 +111,9 @@ export function admitHost(
       `old one's place, create a new EnrollmentToken with hostName: ${name} and reenroll: true and use that.`,
   );
 }
+
+/** Whether the session that stands on the Host, and the nonces in it, are of an agent before this enrolment's. */
+export function hasEarlierAgent(host: Host, { time }: Enrolment): boolean {
+  const { connectedTime } = host.status?.session ?? {};
+  return connectedTime !== undefined && Date.parse(connectedTime) <= Date.parse(time);
+}

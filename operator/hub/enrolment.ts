@@ -21,7 +21,7 @@ import {
   sameDigest,
   storedCredential,
 } from "./credential-secret.ts";
-import { admitHost, type Enrolment, type TokenUse, useToken } from "./enrolment-decision.ts";
+import { admitHost, type Enrolment, hasEarlierAgent, type TokenUse, useToken } from "./enrolment-decision.ts";
 import { persist } from "./persist.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -136,12 +136,14 @@ export class EnrolmentDesk {
           if (made !== undefined) audit(log, "host-created", made, { token: token.metadata.name });
           continue;
         }
-        if (admission === "done") return host;
-        const draft = credentialSecret(host, { hash: enrolment.credentialHash, enrolledTime: enrolment.time });
-        const written = await this.#writeSecret(draft, secret, signal);
-        if (written === undefined) continue;
-        audit(log, "credential-written", written, { host: enrolment.name, token: token.metadata.name });
-        if (admission === "replace-credential") await this.#parts.onTakeover(host, signal);
+        if (admission !== "done") {
+          const draft = credentialSecret(host, { hash: enrolment.credentialHash, enrolledTime: enrolment.time });
+          const written = await this.#writeSecret(draft, secret, signal);
+          if (written === undefined) continue;
+          audit(log, "credential-written", written, { host: enrolment.name, token: token.metadata.name });
+        }
+        // Asked of the Host and not of what was just done: this may be the repeat of an enrolment that broke off here.
+        if (hasEarlierAgent(host, enrolment)) await this.#parts.onTakeover(host, signal);
         return host;
       }
     });

@@ -71,6 +71,8 @@ export interface OpenedSession {
   /** Fresh, random, at most 64 characters; the next hello has to show it (nonce.ts). Only its hash stands in status. */
   nonce: string;
   clusterID: string;
+  /** ConfigApplied was written as pending, from what was known of the desired configuration then. */
+  configPending?: boolean;
 }
 
 /**

@@ -27,6 +27,24 @@ test.each([
     9_999,
     0,
   ],
+  [
+    "a run the leader gave up for Unknown while its host was away is Running again a second after the first word of it",
+    running,
+    { phase: "Unknown", reason: "HostOffline", progress: {} },
+    { ...running, at: 0 },
+    5_000,
+    6_000,
+    0,
+  ],
+  [
+    "what was just written is not written again because the cache still shows Unknown",
+    running,
+    { phase: "Unknown", reason: "HostOffline", progress: {} },
+    { ...running, at: 6_000 },
+    6_500,
+    6_500,
+    29_500,
+  ],
   ["a run that came from another replica is written at once", running, running, undefined, 5, 5, 0],
 ])("%s", (_, report, standing, last, since, now, want) => {
   expect(writeIn(report, standing, last, since, now)).toBe(want);

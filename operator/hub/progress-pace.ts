@@ -24,7 +24,9 @@ export function writeIn(
   since: number,
   now: number,
 ): number {
-  const known = last ?? standing;
+  // Written by the leader since, while the host was out of reach; the cache may show it a moment longer than it stands.
+  const givenUp = standing?.phase === "Unknown" && last !== undefined && now - last.at > RECORD_COMES_MS;
+  const known = givenUp ? standing : (last ?? standing);
   if (known?.phase !== report.phase) return Math.max(0, since + RECORD_COMES_MS - now);
   if (known.reason !== report.reason) return 0;
   // Not written by this replica: the agent has come here from another one, or this one was restarted.

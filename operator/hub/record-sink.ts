@@ -128,12 +128,14 @@ export class ResourceRecords implements RecordSink {
     const { caches, client } = this.#parts;
     const ref = { namespace: host.namespace, name: record.name };
     const cached = fresh ? undefined : caches.restores.get(ref);
+    // Another one of its name may be the one before it; only the API server can say that ours is gone.
     const restore =
-      cached ??
-      (await client.get(Restores, ref, { signal }).catch((error: unknown) => {
-        if (!isNotFound(error)) throw error;
-        return undefined;
-      }));
+      cached?.metadata.uid === record.uid
+        ? cached
+        : await client.get(Restores, ref, { signal }).catch((error: unknown) => {
+            if (!isNotFound(error)) throw error;
+            return undefined;
+          });
     if (restore === undefined || restore.metadata.uid !== record.uid) return { answer: { result: "superseded" } };
     if (restore.spec.target.hostRef === host.name) return { object: restore };
     const message = `Restore ${record.name} is not one of Host ${host.name}`;

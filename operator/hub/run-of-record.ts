@@ -3,7 +3,8 @@ import type { BackupRun } from "#crds/backuprun.ts";
 import { runID, runName } from "#protocol/names.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import { type Caches, policiesOf } from "../controllers/caches.ts";
-import { BackupPolicies, BackupRuns } from "../controllers/kinds.ts";
+import { BackupPolicies, BackupRuns, Hosts } from "../controllers/kinds.ts";
+import { selects } from "../controllers/selection.ts";
 import type { Client } from "../kube/client.ts";
 import { isAlreadyExists, isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
@@ -49,7 +50,9 @@ async function manualRun(
   fresh: boolean,
   signal: AbortSignal,
 ): Promise<Found<BackupRun>> {
-  const run = await read(parts, host.namespace, record.name, fresh, signal);
+  // Another one of its name in the cache may be the one before it; only the API server can say that ours is gone.
+  const known = ({ metadata }: BackupRun) => !fresh && metadata.uid === record.uid;
+  const run = await read(parts, host.namespace, record.name, known, signal);
   if (run === undefined || run.metadata.uid !== record.uid) return gone;
   if (run.spec.hostRef !== host.name || run.spec.trigger !== "Manual") {
     return forbidden(`BackupRun ${record.name} is not a manual run of Host ${host.name}`);
@@ -77,15 +80,15 @@ async function scheduledRun(
   }
   const policy = await policyOf(parts, host, record, signal);
   if (policy === undefined) return gone;
-  if (!concerns(parts.caches, policy, host))
+  if (!concerns(parts.caches, policy, host) && !(await selectsNow(parts, policy, host, signal)))
     return forbidden(`BackupPolicy ${policy.metadata.name} is not one of Host ${host.name}`);
-  const present = await read(parts, host.namespace, record.name, fresh, signal);
+  const present = await read(parts, host.namespace, record.name, () => !fresh, signal);
   if (present !== undefined) {
     const { hostRef, policyRef, runID: id } = present.spec;
     const ours = hostRef === host.name && policyRef === record.policy.name && id === record.uid;
     return ours ? { object: present } : forbidden(`BackupRun ${record.name} is of another host, policy or slot`);
   }
-  const owner = { ...ownerReference(BackupPolicies, policy), blockOwnerDeletion: false };
+  const owner = ownerReference(BackupPolicies, policy);
   const metadata = { namespace: host.namespace, name: record.name, ownerReferences: [owner] };
   const spec = {
     policyRef: record.policy.name,
@@ -127,15 +130,31 @@ function concerns(caches: Caches, policy: BackupPolicy, { namespace, name }: Hos
   return caches.runsByPolicy(keyOf(policy)).some((run) => run.spec.hostRef === name);
 }
 
+/** As the cache, which may be behind, but for what is refused for good. */
+async function selectsNow(
+  { client }: RunParts,
+  policy: BackupPolicy,
+  { namespace, name, uid }: HostIdentity,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const [host, live] = await Promise.all([
+    client.get(Hosts, { namespace, name }, { signal }).catch(absent),
+    client.get(BackupPolicies, policy.metadata, { signal }).catch(absent),
+  ]);
+  return host?.metadata.uid === uid && live?.metadata.uid === policy.metadata.uid && selects(live, host);
+}
+
+/** The run of this name: from the cache if it `suffices`. */
 async function read(
   { caches, client }: RunParts,
   namespace: string,
   name: string,
-  fresh: boolean,
+  suffices: (cached: BackupRun) => boolean,
   signal: AbortSignal,
 ): Promise<BackupRun | undefined> {
-  const cached = fresh ? undefined : caches.runs.get({ namespace, name });
-  return cached ?? (await client.get(BackupRuns, { namespace, name }, { signal }).catch(absent));
+  const cached = caches.runs.get({ namespace, name });
+  if (cached !== undefined && suffices(cached)) return cached;
+  return client.get(BackupRuns, { namespace, name }, { signal }).catch(absent);
 }
 
 function absent(error: unknown): undefined {

@@ -41,6 +41,7 @@ function deliver(state: SessionState, desired: Desired): Step {
 function sendConfig(state: SessionState, config: Config): Step {
   const current = state.config.sent.at(-1)?.id ?? state.facts.applied;
   const key = `${config.id} ${config.tombstones.join(" ")}`;
+  if (config.id === state.facts.applied && config.id === current) return confirm(state);
   if (config.id === current || key === state.config.refusedKey) return [state, []];
   const frame: ServerFrame = { type: "config", epoch: state.epoch, config };
   if (tooLarge(frame)) {
@@ -50,6 +51,14 @@ function sendConfig(state: SessionState, config: Config): Step {
   }
   const sent: SentConfig = { id: config.id, key, policies: config.policies.map((policy) => policy.uid) };
   return [{ ...state, config: { ...state.config, sent: [...state.config.sent, sent] } }, [{ type: "send", frame }]];
+}
+
+/** What is desired is in force: has that said where the Host says otherwise, because of a configuration taken back or a late look. */
+function confirm(state: SessionState): Step {
+  const { refused, ...facts } = state.facts;
+  const { pending, refusedKey: _, ...config } = state.config;
+  if (refused === undefined && pending !== true) return [state, []];
+  return setFacts({ ...state, config }, facts);
 }
 
 function tooLarge(frame: ServerFrame): boolean {

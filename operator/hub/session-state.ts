@@ -53,7 +53,8 @@ export interface SessionState {
   readonly facts: SessionFacts;
   /** UIDs of the policies the agent holds. */
   readonly held: readonly string[];
-  readonly config: { readonly sent: readonly SentConfig[]; readonly refusedKey?: string };
+  /** `pending`: as OpenedSession.configPending, until this session has said something newer. */
+  readonly config: { readonly sent: readonly SentConfig[]; readonly refusedKey?: string; readonly pending?: boolean };
   /** Ids of the commands that were sent in this session and are still desired. */
   readonly commands: ReadonlySet<string>;
   /** One call of each kind is under way at most; `again`: what it was asked for has changed since. */

@@ -6,6 +6,7 @@ import { sessionWriter } from "../controllers/host/writers.ts";
 import { Hosts } from "../controllers/kinds.ts";
 import { applyStatus } from "../kube/apply.ts";
 import type { Client } from "../kube/client.ts";
+import { isTrue } from "../kube/conditions.ts";
 import type { EventRecorder } from "../kube/events.ts";
 import { isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
@@ -49,6 +50,14 @@ const GONE: OpenRefusal = {
   message: "this Host was deleted or revoked; enrol the machine again if it is to make backups",
 };
 
+const OVERTAKEN: OpenRefusal = {
+  code: "superseded",
+  message: "a later hello of this agent was accepted while this one waited for the API server",
+};
+
+/** A hello that is accepted within this has not waited. */
+const PROMPT_MS = 1_000;
+
 /** Sessions as they stand on Hosts: Host.status by field manager holdfast-session. */
 export class HostSessions implements SessionStore {
   readonly #parts: HostSessionsParts;
@@ -58,12 +67,16 @@ export class HostSessions implements SessionStore {
   }
 
   open(request: OpenRequest, signal: AbortSignal): Promise<OpenedSession | { refused: OpenRefusal }> {
-    const { clusterID, replica, desiredConfig, log, events } = this.#parts;
+    const { clusterID, replica, desiredConfig, clock, log, events } = this.#parts;
     const { hello, facts, receivedAt } = request;
+    const begun = clock.monotonic();
     return persist(this.#parts, signal, async (fresh) => {
       const host = await this.#find(request.host, !fresh, signal);
       if (host === undefined || host.spec.revoked === true) return { refused: GONE };
       const { session = {} } = host.status ?? {};
+      // Only of a hello that waited: else a replica whose clock is ahead would lock its hosts out of the others.
+      const waited = clock.monotonic() - begun > PROMPT_MS;
+      if (waited && Date.parse(session.connectedTime ?? "") > receivedAt) return { refused: OVERTAKEN };
       const verdict = judgeNonce(session, hello.nonce, this.#otherIsAlive(host));
       if (verdict === "clone") return { refused: await this.#conflict(host, request, signal) };
       const highest = hello.hostUID === request.host.uid ? hello.highestEpoch : 0;
@@ -72,14 +85,16 @@ export class HostSessions implements SessionStore {
       const desired = desiredConfig(hostKey(request.host));
       const alone = verdict === "rollback";
       const status = statusAtOpen(host, { epoch, replica, nonce, hello, facts, alone, desired }, receivedAt);
-      const object = await this.#apply(host, status, signal);
+      // Not cut off when the socket goes: what the API server has accepted must be known here, or nobody would ever say
+      // that this agent is not connected.
+      const object = await this.#apply(host, status);
       if (object === undefined) return { refused: GONE };
       audit(log, "session-accepted", object, { epoch });
       if (verdict === "rollback") {
         const note = `${hello.agent.hostname} shows an older state than it had before: it was set back to a snapshot or a backup. Nothing is lost; if it was cloned instead, stop one of the two.`;
         events.record(Hosts, object, { type: "Warning", reason: "AgentRolledBack", action: "Connect", note });
       }
-      return { epoch, nonce, clusterID };
+      return { epoch, nonce, clusterID, configPending: !isTrue(object.status?.conditions, "ConfigApplied") };
     });
   }
 
@@ -107,9 +122,10 @@ export class HostSessions implements SessionStore {
   }
 
   /** Undefined where the Host was deleted meanwhile. */
-  async #apply(host: Host, status: object, signal: AbortSignal): Promise<Host | undefined> {
+  async #apply(host: Host, status: object, signal?: AbortSignal): Promise<Host | undefined> {
+    const options = signal === undefined ? {} : { signal };
     try {
-      return (await applyStatus(this.#parts.client, Hosts, host, sessionWriter, status, { signal })).object;
+      return (await applyStatus(this.#parts.client, Hosts, host, sessionWriter, status, options)).object;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;

@@ -186,10 +186,17 @@ function onHello(state: SessionState, hello: Hello, now: Moment): Step {
   return [next, [...effects, { type: "open", hello, receivedAt: now.wall, facts: next.facts }]];
 }
 
-function onOpened(state: SessionState, { epoch, nonce, clusterID }: OpenedSession, now: Moment): Step {
+function onOpened(state: SessionState, opened: OpenedSession, now: Moment): Step {
+  const { epoch, nonce, clusterID, configPending = false } = opened;
   const { namespace, name, uid } = state.host;
   const phaseEndsAt = Math.max(now.monotonic, state.openedAt + state.lifetimeMs);
-  const [next, effects] = pull({ ...state, phase: "live", epoch, phaseEndsAt });
+  const [next, effects] = pull({
+    ...state,
+    phase: "live",
+    epoch,
+    phaseEndsAt,
+    config: { ...state.config, pending: configPending },
+  });
   const ack: SessionEffect = {
     type: "send",
     frame: {

@@ -32,7 +32,8 @@ export class Sessions {
     const { host, epoch } = socket.state;
     const key = hostKey(host);
     const present = this.#accepted.get(key);
-    if (present && present.state.epoch > epoch) {
+    // Epochs count in the scope of a Host's UID: one made again begins anew.
+    if (present?.state.host.uid === host.uid && present.state.epoch > epoch) {
       socket.step({ type: "observed", seen: { uid: host.uid, epoch: present.state.epoch, revoked: false } });
       return;
     }

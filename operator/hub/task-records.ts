@@ -49,7 +49,7 @@ export class TaskRecords {
     this.#shown.delete(key);
     try {
       return await persist(this.#parts, signal, async (fresh) => {
-        const repository = await this.#repository(host, record.name, fresh, signal);
+        const repository = await this.#repository(host, record, fresh, signal);
         // Another Repository by now, or another host's to open: what this one found is of no use.
         if (repository?.metadata.uid !== record.repositoryUID || !isInitializer(repository, host)) {
           return { result: "superseded" };
@@ -119,14 +119,15 @@ export class TaskRecords {
 
   async #repository(
     host: HostIdentity,
-    name: string,
+    { name, repositoryUID }: TaskRecord,
     fresh: boolean,
     signal: AbortSignal,
   ): Promise<Repository | undefined> {
     const { caches, client } = this.#parts;
     const ref = { namespace: host.namespace, name };
     const cached = fresh ? undefined : caches.repositories.get(ref);
-    if (cached !== undefined) return cached;
+    // What does not fit may merely be old: what an agent found is thrown away on the word of the API server only.
+    if (cached?.metadata.uid === repositoryUID && isInitializer(cached, host)) return cached;
     return client.get(Repositories, ref, { signal }).catch((error: unknown) => {
       if (!isNotFound(error)) throw error;
       return undefined;

@@ -21,12 +21,15 @@ const CODES: Readonly<Record<string, string>> = {
   BadResponse: "kube/bad-response",
 };
 
-/** What an answer without a usable `reason` (a proxy's, for instance) means by its HTTP status. */
+/**
+ * What an answer without a usable `reason` (a proxy's, for instance) means by its HTTP status. A 404 says nothing of the
+ * object then: the API server does not serve the kind (its CRD is gone or not ready), or it is not who answers.
+ */
 const REASONS: Readonly<Record<number, string>> = {
   400: "BadRequest",
   401: "Unauthorized",
   403: "Forbidden",
-  404: "NotFound",
+  404: "ServiceUnavailable",
   409: "Conflict",
   410: "Gone",
   413: "RequestEntityTooLarge",
@@ -74,7 +77,11 @@ export const isUnauthorized = has("kube/unauthorized");
 /** The API server's validation refused the content; the same content will be refused again. */
 export const isInvalid = has("kube/invalid");
 
-/** True for what may pass by itself: no answer, 429, 5xx. False for refusals, conflicts and everything that is no KubeError. */
+/**
+ * True for what may pass by itself: no answer, 429, 5xx, a kind that is not served. False for refusals, conflicts and
+ * everything that is no KubeError.
+ */
 export function isTransient(error: unknown): boolean {
-  return error instanceof KubeError && (error.status === 0 || error.status === 429 || error.status >= 500);
+  if (!(error instanceof KubeError)) return false;
+  return error.status === 0 || error.status === 429 || error.status >= 500 || error.code === "kube/unavailable";
 }

@@ -28,6 +28,6 @@ test("an owner reference names version, kind and uid of the one controlling owne
     name: "a",
     uid: "u",
     controller: true,
-    blockOwnerDeletion: true,
+    blockOwnerDeletion: false,
   });
 });

@@ -81,10 +81,13 @@ export function refOf(key: Key): Ref {
   return slash < 0 ? { name: key } : { namespace: key.slice(0, slash), name: key.slice(slash + 1) };
 }
 
-/** Makes `object` the controlling owner: the garbage collector deletes the dependent with it. */
+/**
+ * Makes `object` the controlling owner: the garbage collector deletes the dependent with it. It does not block the
+ * owner's deletion: where OwnerReferencesPermissionEnforcement is on (OpenShift), that needs a right on its finalizers.
+ */
 export function ownerReference<T extends KubeObject>(kind: Kind<T>, object: T): OwnerReference {
   const { name, uid } = object.metadata;
-  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid, controller: true, blockOwnerDeletion: true };
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, name, uid, controller: true, blockOwnerDeletion: false };
 }
 
 /**

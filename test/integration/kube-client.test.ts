@@ -5,8 +5,15 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import { HttpClient } from "../../operator/kube/client.ts";
 import { inCluster } from "../../operator/kube/connection.ts";
-import { isAlreadyExists, isConflict, isForbidden, isInvalid, isNotFound } from "../../operator/kube/kube-error.ts";
-import { type ConfigMap, ConfigMaps, Secrets } from "../../operator/kube/resource.ts";
+import {
+  isAlreadyExists,
+  isConflict,
+  isForbidden,
+  isInvalid,
+  isNotFound,
+  isTransient,
+} from "../../operator/kube/kube-error.ts";
+import { type ConfigMap, ConfigMaps, holdfast, Secrets } from "../../operator/kube/resource.ts";
 import { testNamespace } from "../namespace.ts";
 import { type KubeParts, kubeParts } from "./kube-parts.ts";
 import { KubeProxy } from "./kube-proxy.ts";
@@ -49,6 +56,12 @@ test("what the API server refuses is an error of its own kind", async () => {
   await jane.client.close();
   expect(isForbidden(forbidden)).toBe(true);
   expect((forbidden as Error).message).toContain('User "jane" cannot get resource "secrets"');
+});
+
+test("of a kind that is not served nothing is said to be missing", async () => {
+  const gone = holdfast("Gone", "gones");
+  const error = await caught(client.get(gone, { namespace, name: "a" }));
+  expect([isNotFound(error), isTransient(error)]).toEqual([false, true]);
 });
 
 test("an invalid Secret is refused without its value in the error", async () => {

@@ -28,7 +28,7 @@ export async function kubeParts(kubeconfig: string, options: { server?: URL } = 
     const found = (await registry.metrics()).split("\n").find((each) => each.startsWith(`${line} `));
     return Number(found?.slice(line.length + 1) ?? 0);
   };
-  return { ...parts, client, registry, lines, metric };
+  return { ...parts, client, server: connection.server, registry, lines, metric };
 }
 
 export type KubeParts = Awaited<ReturnType<typeof kubeParts>>;

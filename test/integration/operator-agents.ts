@@ -1,6 +1,6 @@
 import WebSocket from "ws";
 import { TICKET_HEADER } from "#protocol/enroll.ts";
-import type { AgentFrame, ServerFrame } from "#protocol/frames.ts";
+import type { AgentFrame, Hello, ServerFrame } from "#protocol/frames.ts";
 import type { TestNamespace } from "../namespace.ts";
 import { createToken, credentialOf, enroll, type Machine, machine } from "./operator-http.ts";
 import { type OperatorProcess, until } from "./operator-process.ts";
@@ -87,7 +87,7 @@ export class RawAgents {
   }
 
   /** Connects and says hello. `answer`: the first hello_ack or error. */
-  async session(of: EnrolledMachine, more: { nonce?: string; highestEpoch?: number } = {}) {
+  async session(of: EnrolledMachine, more: Partial<Pick<Hello, "nonce" | "highestEpoch" | "config">> = {}) {
     const agent = await this.connect(of.who, of.ticket);
     if (typeof agent === "number") throw new Error(`the operator answered ${agent}`);
     agent.send({

@@ -25,12 +25,21 @@ export interface OperatorProcess {
   log(): string;
   /** Ends it and resolves with its exit code (null after SIGKILL). */
   stop(signal?: "SIGTERM" | "SIGKILL"): Promise<number | null>;
+  /** Freezes it, and lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void;
   /** Starts it again at the same address; resolves when it is ready. */
   start(): Promise<void>;
 }
 
-/** Grants the operator its rights in `namespace`, which is both its own and the one it watches, and starts it. */
-export async function startOperator(cluster: RunningCluster, namespace: string): Promise<OperatorProcess> {
+/**
+ * Grants the operator its rights in `namespace`, which is both its own and the one it watches, and starts it. `settings`:
+ * more of its environment.
+ */
+export async function startOperator(
+  cluster: RunningCluster,
+  namespace: string,
+  settings: Record<string, string> = {},
+): Promise<OperatorProcess> {
   for (const part of ["operator/clusterrole.yaml", "operator/role.yaml", "watched"]) {
     await kubectl(cluster, ["--namespace", namespace, "apply", "-f", path(`charts/holdfast/rbac/${part}`)]);
   }
@@ -52,6 +61,7 @@ export async function startOperator(cluster: RunningCluster, namespace: string):
         HOLDFAST_PUBLIC_URL: url,
         HOLDFAST_REPLICA: "test",
         HOLDFAST_LOG_LEVEL: "debug",
+        ...settings,
       },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -97,6 +107,7 @@ export async function startOperator(cluster: RunningCluster, namespace: string):
       stopping.kill(signal);
       return ended;
     },
+    signal: (signal) => void child?.kill(signal),
     start,
   };
 }

@@ -244,3 +244,20 @@ test("a drain says goaway with a delay of up to 30 s, acknowledges what is being
   await drained;
   expect(hub.gateway.connected()).toEqual([]);
 });
+
+test("the session of a Host that was made again stands, whatever epoch the Host before it had come to", async () => {
+  await using hub = await TestHub.start();
+  hub.ports.epochs.set("web-1", 40);
+  const before = await hub.client("web-1");
+  await before.hello();
+  // It never hears that it is closed, as a machine without a network.
+  before.socket.pause();
+  hub.gateway.observe("backups/web-1", undefined);
+  hub.ports.epochs.delete("web-1");
+  hub.ports.authenticator.authenticate = async () => ({
+    host: { namespace: "backups", name: "web-1", uid: "another-uid" },
+  });
+  const after = await hub.client("web-1");
+  expect(await after.hello()).toMatchObject({ epoch: 1 });
+  expect(hub.gateway.session("backups/web-1")).toMatchObject({ epoch: 1, host: { uid: "another-uid" } });
+});

@@ -53,3 +53,14 @@ test.each<[string, BackupRun[], Parameters<typeof policyOf>[1], Host | undefined
 ])("%s", (_, runs, policy, host, want) => {
   expect(surplus(policyOf("www", policy), runs, () => host).map(({ metadata }) => metadata.name)).toEqual(want);
 });
+
+test("of two that ended in the same second the one that ended first goes, whatever they are called", () => {
+  const failed = (name: string, resourceVersion: string) => {
+    const run = runOf(name, { spec: { hostRef: "web-1" }, status: { phase: "Failed", completionTime: at(NOON) } });
+    return { ...run, metadata: { ...run.metadata, resourceVersion } };
+  };
+  const names = surplus(policyOf("www"), [failed("a", "1000"), failed("z", "999")], () => undefined).map(
+    ({ metadata }) => metadata.name,
+  );
+  expect(names).toEqual(["z"]);
+});

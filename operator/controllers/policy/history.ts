@@ -14,8 +14,10 @@ export function endOf({ status, metadata }: BackupRun): number {
   return Date.parse(status?.completionTime ?? metadata.creationTimestamp ?? "") || 0;
 }
 
+/** Times in a status are whole seconds; of two ends in one second the one that was written later is the newer. */
 export function newestFirst(a: BackupRun, b: BackupRun): number {
-  return endOf(b) - endOf(a) || (a.metadata.name < b.metadata.name ? 1 : -1);
+  const [older, newer] = [BigInt(a.metadata.resourceVersion), BigInt(b.metadata.resourceVersion)];
+  return endOf(b) - endOf(a) || Number(newer - older) || (a.metadata.name < b.metadata.name ? 1 : -1);
 }
 
 /**

@@ -18,6 +18,8 @@ interface Entry {
   readonly reading: Promise<Resolved>;
   /** The last answer, also of an earlier stamp. */
   readonly last: Resolved | undefined;
+  /** The API server gave none, and who asked went away without: asked again soon, and at once by the next who asks. */
+  readonly failed: boolean;
   readonly cancel: () => void;
 }
 
@@ -55,7 +57,7 @@ export class SecretReader {
   async read(repository: Repository): Promise<Resolved> {
     const key = keyOf(repository);
     const entry = this.#entries.get(key);
-    const current = entry?.stamp === stampOf(repository) ? entry : this.#begin(repository, entry?.last);
+    const current = entry?.stamp === stampOf(repository) && !entry.failed ? entry : this.#begin(repository, entry);
     const resolved = await current.reading;
     if (!("access" in resolved)) return resolved;
     // The id was pinned, perhaps, after the Secrets were read.
@@ -75,41 +77,43 @@ export class SecretReader {
     for (const key of [...this.#entries.keys()]) this.#forget(key);
   }
 
-  #begin(repository: Repository, last: Resolved | undefined): Entry {
+  #begin(repository: Repository, before: Entry | undefined): Entry {
     const key = keyOf(repository);
-    this.#entries.get(key)?.cancel();
+    before?.cancel();
+    const last = before?.last;
     const stamp = stampOf(repository);
     const reading = this.#fetch(repository).catch((error: unknown) => {
       if (last === undefined) throw error;
       this.#log.warn({ repository: key, error: messageOf(error) }, "Secrets of a repository could not be read again");
       return last;
     });
-    const entry: Entry = { stamp, reading, last, cancel: () => {} };
+    const entry: Entry = { stamp, reading, last, failed: false, cancel: () => {} };
     this.#entries.set(key, entry);
     reading.then(
-      (resolved) => this.#finish(key, entry, resolved),
-      () => {
-        if (this.#entries.get(key) === entry) this.#forget(key);
+      (resolved) => {
+        const news = before?.failed === true || (last !== undefined && !same(last, resolved));
+        this.#finish(key, entry, { last: resolved, failed: false }, news);
       },
+      () => this.#finish(key, entry, { last: undefined, failed: true }, false),
     );
     return entry;
   }
 
-  #finish(key: Key, entry: Entry, resolved: Resolved): void {
+  #finish(key: Key, entry: Entry, end: Pick<Entry, "last" | "failed">, news: boolean): void {
     const repository = this.#repositories.get(key);
     if (this.#entries.get(key) !== entry || repository === undefined) return;
-    const settled = "access" in resolved && isOpened(repository);
+    const settled = end.last !== undefined && "access" in end.last && isOpened(repository);
     const delay = REREAD_MS[settled ? "settled" : "waiting"] * between(this.#random, 0.8, 1.2);
     const cancel = this.#clock.after(delay, () => this.#reread(key));
-    this.#entries.set(key, { ...entry, last: resolved, cancel });
-    if (entry.last !== undefined && !same(entry.last, resolved)) for (const tell of this.#listeners) tell(key);
+    this.#entries.set(key, { ...entry, ...end, cancel });
+    if (news) for (const tell of this.#listeners) tell(key);
   }
 
   #reread(key: Key): void {
     const repository = this.#repositories.get(key);
     const entry = this.#entries.get(key);
     if (repository === undefined || entry === undefined) this.#forget(key);
-    else this.#begin(repository, entry.last).reading.catch(() => {});
+    else this.#begin(repository, entry).reading.catch(() => {});
   }
 
   #forget(key: Key): void {

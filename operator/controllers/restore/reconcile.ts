@@ -4,8 +4,9 @@ import { keyOf } from "../../kube/resource.ts";
 import { beside, type Caches } from "../caches.ts";
 import { milliseconds } from "../duration.ts";
 import { reachabilityChanged } from "../host/reachability.ts";
-import { Restores } from "../kinds.ts";
+import { Hosts, Repositories, Restores } from "../kinds.ts";
 import { decide } from "../one-shot/decide.ts";
+import { cachedOrLive } from "../one-shot/live.ts";
 import { oneShotOf, settle } from "../one-shot/settle.ts";
 import { restoreWriter } from "../one-shot/writers.ts";
 import type { ControllerParts } from "../parts.ts";
@@ -33,8 +34,10 @@ export function restoreController(parts: ControllerParts & { caches: Caches }): 
       const restore = caches.restores.get(key);
       if (restore === undefined || restore.metadata.deletionTimestamp !== undefined) return;
       const { source, target, timeout = "24h" } = restore.spec;
-      const host = caches.hosts.get(beside(restore, target.hostRef));
-      const repository = caches.repositories.get(beside(restore, source.repository));
+      const { hosts, repositories } = caches;
+      const host = await cachedOrLive(ctx.client, Hosts, hosts, beside(restore, target.hostRef));
+      const repositoryKey = beside(restore, source.repository);
+      const repository = await cachedOrLive(ctx.client, Repositories, repositories, repositoryKey);
       const obstacle = restoreObstacle(restore, { host, repository });
       return settle(ctx, Restores, restoreWriter, restore, (now, current) => {
         const one = oneShotOf(current, { timeoutMs: milliseconds(timeout), commanded: true });

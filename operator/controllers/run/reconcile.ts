@@ -7,8 +7,9 @@ import { keyOf } from "../../kube/resource.ts";
 import { beside, type Caches } from "../caches.ts";
 import { milliseconds } from "../duration.ts";
 import { reachabilityChanged } from "../host/reachability.ts";
-import { BackupRuns } from "../kinds.ts";
+import { BackupPolicies, BackupRuns, Hosts } from "../kinds.ts";
 import { decide } from "../one-shot/decide.ts";
+import { cachedOrLive } from "../one-shot/live.ts";
 import { oneShotOf, settle } from "../one-shot/settle.ts";
 import { runWriter } from "../one-shot/writers.ts";
 import type { ControllerParts } from "../parts.ts";
@@ -61,8 +62,9 @@ export function runController(parts: ControllerParts & { caches: Caches }): Cont
         });
         return;
       }
-      const policy = caches.policies.get(beside(run, run.spec.policyRef));
-      const host = caches.hosts.get(beside(run, run.spec.hostRef));
+      const { policies, hosts } = caches;
+      const policy = await cachedOrLive(ctx.client, BackupPolicies, policies, beside(run, run.spec.policyRef));
+      const host = await cachedOrLive(ctx.client, Hosts, hosts, beside(run, run.spec.hostRef));
       const repository = policy && caches.repositories.get(beside(policy, policy.spec.repository.name));
       const timeoutMs = milliseconds(policy?.spec.timeout ?? "24h");
       return settle(ctx, BackupRuns, runWriter, run, (now, current) =>
