@@ -1,4 +1,5 @@
 import { chmodSync, mkdirSync } from "node:fs";
+import { resolve } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import { HoldfastError, messageOf } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
@@ -19,6 +20,7 @@ import { cancelledRecord, iso, skippedRecord } from "./runner/records.ts";
 import type { RestoreSpec } from "./runner/restore.ts";
 import { openRunner } from "./runner/runner.ts";
 import { openSecretFolder } from "./runner/secret-folder.ts";
+import { realPath } from "./runner/sources.ts";
 import { type DueRun, startScheduler } from "./schedule/scheduler.ts";
 import type { HeldConfig } from "./state/held-config.ts";
 import type { JournalRun } from "./state/journal.ts";
@@ -64,10 +66,15 @@ export function openCore(options: AgentOptions): AgentCore {
       `${state.dir} holds no identity: enrol this host first (holdfast-agent enroll)`,
     );
   }
-  mkdirSync(`${options.cacheDir}/tmp`, { recursive: true, mode: 0o700 });
-  chmodSync(options.cacheDir, 0o700);
+  try {
+    mkdirSync(`${options.cacheDir}/tmp`, { recursive: true, mode: 0o700 });
+    chmodSync(options.cacheDir, 0o700);
+  } catch (error) {
+    // restic says what it lacks in each run's result; an agent that ends here would say nothing at all.
+    log.error({ cache: options.cacheDir, error: messageOf(error) }, "the cache folder cannot be made or written");
+  }
 
-  const paths = pathsBelow(options.hostRoot ?? "");
+  const paths = pathsBelow(resolve(options.hostRoot ?? "/"));
   const secrets = openSecretFolder(state.dir, options.environment["XDG_RUNTIME_DIR"]);
   const machine: Machine = {
     clock,
@@ -79,7 +86,9 @@ export function openCore(options: AgentOptions): AgentCore {
     secrets,
     resticPath: options.resticPath,
     cacheDir: options.cacheDir,
-    ownFolders: [state.dir, options.cacheDir, secrets.base].map(paths.toHost),
+    ownFolders: [state.dir, options.cacheDir, secrets.base]
+      .flatMap((folder) => [...new Set([folder, realPath(folder)])])
+      .map(paths.toHost),
     bootID: options.inventory.bootID,
     environment: options.environment,
   };
@@ -201,7 +210,7 @@ export function openCore(options: AgentOptions): AgentCore {
 
   return {
     identity,
-    updateIdentity: (change) => state.identity.write({ ...identity(), ...change }),
+    updateIdentity: (change) => attempt("identity", () => state.identity.write({ ...identity(), ...change })),
     inventory: () => options.inventory,
     held() {
       const held = config.read();
@@ -226,7 +235,8 @@ export function openCore(options: AgentOptions): AgentCore {
       if (stopped) return { state: "refused", message: "the agent is ending" };
       try {
         return state.transaction((): Answer => {
-          const known = commands.find(command.id);
+          // The journal remembers longer than the commands: as long as a result waits for its acknowledgement.
+          const known = commands.find(command.id) ?? journal.find(command.id)?.uid;
           if (known !== undefined) {
             answerAgain(known);
             return { state: "duplicate" };
@@ -248,7 +258,12 @@ export function openCore(options: AgentOptions): AgentCore {
         };
       }
     },
-    outbox,
+    // What is not forgotten on a full disk is sent once more by a later session: no reason to end the agent.
+    outbox: {
+      ...outbox,
+      ack: (stream, seq) => attempt("acknowledgement", () => outbox.ack(stream, seq)),
+      reject: (...args) => attempt("rejection", () => outbox.reject(...args)),
+    },
     onRecord(listener) {
       listeners.record = listener;
     },
@@ -257,7 +272,7 @@ export function openCore(options: AgentOptions): AgentCore {
     },
     start() {
       const tidy = () => {
-        runner.tidy();
+        attempt("tidying", runner.tidy);
         cancelTidy = clock.after(TIDY_EVERY_MS, tidy);
       };
       tidy();
@@ -272,6 +287,15 @@ export function openCore(options: AgentOptions): AgentCore {
     },
     readLog: runner.readLog,
   };
+
+  /** Does `write`; a disk that is full now may not be later. */
+  function attempt(what: string, write: () => void): void {
+    try {
+      write();
+    } catch (error) {
+      log.error({ error: messageOf(error) }, `${what} could not be written`);
+    }
+  }
 
   function admit(command: Command): Answer {
     switch (command.type) {

@@ -26,5 +26,7 @@ test.each(["", "/host", "/mnt/a,b", "/100%", "/größe"])("the root folder %j co
 
 test("a snapshot without our tag, or with a broken one, has its paths as they are", () => {
   expect(rootOf(["holdfast"])).toBe("");
-  expect(rootOf(["root=%zz"])).toBe("%zz");
+  expect(rootOf(["root=%zz"])).toBe("");
+  for (const hostile of ["/../../etc", "host", "/", "/a//b", "/a%00b", "/a/"])
+    expect([hostile, rootOf([`root=${hostile}`])]).toEqual([hostile, ""]);
 });

@@ -62,13 +62,14 @@ export function snapshotTags(of: {
 export function rootTag(root: string): string {
   return `root=${root.replace(/[%,]/g, encodeURIComponent)}`;
 }
-/** The root folder a snapshot with `tags` was taken below; empty where it was the host's own. */
+/** The root folder a snapshot with `tags` was taken below; empty where it was the host's own, or no folder is named. */
 export function rootOf(tags: readonly string[]): string {
   const value = tags.find((tag) => tag.startsWith("root="))?.slice("root=".length) ?? "";
   try {
-    return decodeURIComponent(value);
+    const root = decodeURIComponent(value);
+    return /^(\/[^/\0]+)+$/.test(root) && !root.split("/").includes("..") ? root : "";
   } catch {
-    return value; // Not written by us.
+    return ""; // Not written by us.
   }
 }
 

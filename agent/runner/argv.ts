@@ -2,6 +2,7 @@ import { HoldfastError } from "#base/errors.ts";
 import type { RestoreCommand } from "#protocol/command.ts";
 import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
+import { normalPath } from "../rules.ts";
 import type { Paths } from "./paths.ts";
 
 /** restic's arguments. No shell sees them; secrets never stand in them (they go by environment and file). */
@@ -71,7 +72,7 @@ export function backupArgv(options: {
     ...limitFlags(limits),
     retryLock(options.remainingMs),
     "--",
-    ...files.paths.map(paths.toRestic),
+    ...files.paths.map((path) => paths.toRestic(normalPath(path))),
   ];
 }
 

@@ -79,6 +79,7 @@ const REASONS: { readonly [code: string]: Reason } = {
   "agent/refused-by-host": "HostRefused",
   "agent/bad-path": "HostRefused",
   "agent/bad-tag": "HostRefused",
+  "agent/bad-value": "HostRefused",
   "agent/secret-missing": "SecretMissing",
   "agent/target-invalid": "TargetInvalid",
   "agent/snapshot-not-found": "SnapshotNotFound",

@@ -3,14 +3,13 @@ import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
 import { rootTag, snapshotTags } from "#protocol/names.ts";
 import type { Snapshot } from "#protocol/record.ts";
-import { checkBackupPath } from "../rules.ts";
 import { backupArgv, catConfigArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict, stopReason } from "./attempt.ts";
 import type { Verdict } from "./classify.ts";
 import { openRestic, type Restic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 import { parseSnapshots } from "./snapshots.ts";
-import { checkSources } from "./sources.ts";
+import { checkSource, checkSources } from "./sources.ts";
 
 /** A backup as it was frozen when it was queued. No secrets: they lie sealed beside it. */
 export interface BackupSpec {
@@ -39,13 +38,13 @@ export async function backup(
   machine: Machine,
   attempt: Attempt,
   spec: BackupSpec,
-  access: OpenAccess,
+  access: OpenAccess | undefined,
 ): Promise<BackupEnd> {
   const { policy } = spec;
   const restic = openRestic(machine, attempt, access);
   const adopted = attempt.steps.length > 0;
   if (!adopted) {
-    for (const path of policy.files.paths) checkBackupPath(machine.rules, path, machine.ownFolders);
+    for (const path of policy.files.paths) checkSource(machine.rules, path, machine.ownFolders, machine.paths);
     const problem = (await checkSources(policy.files, machine.paths)) ?? (await restic.unreachable());
     if (problem !== undefined) return { phase: "Failed", ...problem, snapshots: [] };
   }
@@ -78,15 +77,15 @@ export async function backup(
     return {
       phase: "Failed",
       reason: "RepositoryMismatch",
-      message: mismatch(access, found),
+      message: mismatch(access!, found),
       ...(code === undefined ? {} : { exitCode: code }),
       snapshots: [],
     };
   }
-  if (code === undefined) return saved(restic, attempt, spec);
+  if (code === undefined) return saved(access === undefined ? undefined : restic, attempt, spec);
 
   const snapshot = seen.summary?.snapshotID;
-  const verdict = restic.verdict({ code, seen }, access.repositoryID !== undefined);
+  const verdict = restic.verdict({ code, seen }, access === undefined || access.repositoryID !== undefined);
   const message =
     verdict.phase === "Succeeded" && snapshot === undefined
       ? "nothing has changed since the last snapshot"
@@ -107,8 +106,12 @@ export async function backup(
  * Compares the repository's own id beside the backup, so that it costs no time. Another repository at this address stops
  * the backup; what cannot be found out here, restic's own exit tells.
  */
-async function checkIdentity(restic: Restic, attempt: Attempt, access: OpenAccess): Promise<string | undefined> {
-  if (access.repositoryID === undefined) return undefined;
+async function checkIdentity(
+  restic: Restic,
+  attempt: Attempt,
+  access: OpenAccess | undefined,
+): Promise<string | undefined> {
+  if (access?.repositoryID === undefined) return undefined;
   const found = repositoryID((await restic.ask(catConfigArgv)).stdout);
   if (found !== undefined && found !== access.repositoryID) attempt.requestStop("RepositoryMismatch");
   return found;
@@ -126,10 +129,13 @@ export function mismatch(access: OpenAccess, found: string | undefined): string 
   );
 }
 
-/** restic is gone and nobody saw how: the repository knows whether it had saved its snapshot. */
-async function saved(restic: Restic, attempt: Attempt, spec: BackupSpec): Promise<BackupEnd> {
-  const answer = await restic.ask(snapshotsArgv({ host: spec.host.name, tags: [`run=${attempt.uid}`] }));
-  const [snapshot] = answer.code === 0 ? parseSnapshots(answer.stdout) : [];
+/**
+ * restic is gone and nobody saw how: the repository knows whether it had saved its snapshot. `restic` is undefined where
+ * there is no access to the repository any more.
+ */
+async function saved(restic: Restic | undefined, attempt: Attempt, spec: BackupSpec): Promise<BackupEnd> {
+  const answer = await restic?.ask(snapshotsArgv({ host: spec.host.name, tags: [`run=${attempt.uid}`] }));
+  const [snapshot] = answer?.code === 0 ? parseSnapshots(answer.stdout) : [];
   if (snapshot === undefined) {
     const stopped = stoppedVerdict(attempt);
     if (stopped !== undefined) return { ...stopped, snapshots: [] };

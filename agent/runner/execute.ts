@@ -47,7 +47,8 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   const { machine, folder, release, stop } = execution;
   const { clock, journal } = machine;
   const opened = readAccess(job, execution);
-  const redact = redactor("failed" in opened || opened.access === undefined ? [] : secretsOf(opened.access));
+  const secrets = "failed" in opened || opened.access === undefined ? [] : secretsOf(opened.access);
+  const redact = redactor([...machine.secrets.known(job.uid), ...secrets]);
   /** Fit for a record: without secrets, with the host's paths, one line of bounded length. */
   const show = (text: string) => line(machine.paths.textToHost(redact(text)));
   const log = openRunLog(`${folder}/log`, redact);
@@ -57,9 +58,9 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   let end: End;
 
   try {
-    if ("failed" in opened) end = opened.failed;
-    else end = await attempts(opened.access);
+    end = await attempts();
   } catch (error) {
+    if (release.aborted) log.close(clock.now());
     release.throwIfAborted();
     end = stoppedEnd() ?? verdictOf(error);
   } finally {
@@ -84,13 +85,16 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
     },
   };
 
-  async function attempts(access: OpenAccess | undefined): Promise<End> {
+  async function attempts(): Promise<End> {
     for (;;) {
-      const leave = await execution.lane.enter(AbortSignal.any([stop.signal, release]));
+      const adopted = runningAttempt();
+      if ("failed" in opened && !adopted) return opened.failed;
+      // A restic that may be running is gone through to its end, whatever has been asked for or has changed since.
+      const leave = await execution.lane.enter(adopted ? release : AbortSignal.any([stop.signal, release]));
       let ended: End;
       try {
         begin();
-        ended = await oneAttempt(access);
+        ended = await oneAttempt("failed" in opened ? undefined : opened.access);
       } finally {
         leave();
       }
@@ -104,6 +108,12 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       execution.onLive(current, { reason: ended.reason, message: show(message) });
       await clock.sleep(delay, AbortSignal.any([stop.signal, release]));
     }
+  }
+
+  /** Whether a former process left an attempt that may have a living restic. */
+  function runningAttempt(): boolean {
+    const last = journal.attempts(job.uid).at(-1);
+    return last !== undefined && last.finished === undefined && journal.steps(job.uid, last.attempt).length > 0;
   }
 
   function begin(): void {
@@ -153,7 +163,7 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
   function one(attempt: Attempt, access: OpenAccess | undefined): Promise<End> {
     switch (job.kind) {
       case "run":
-        return backup(machine, attempt, job.spec, access!);
+        return backup(machine, attempt, job.spec, access);
       case "restore":
         return restore(machine, attempt, job.spec, access, execution.snapshotID, execution.onSnapshot);
       case "task":

@@ -1,14 +1,18 @@
 import { closeSync, openSync, readSync } from "node:fs";
 
 const CHUNK_BYTES = 256 * 1024;
+/** Handed over in one go: other work of this process has its turn before the rest. */
+const CHUNKS_AT_ONCE = 4;
 /** restic's longest line is an error with a path; a longer one is cut. */
 const LONGEST_LINE_BYTES = 64 * 1024;
 
 /** Reads the lines of a file that another process appends to. */
 export interface Follower {
-  /** Hands over every whole line since the last call. */
-  poll(): void;
-  /** Hands over an unfinished last line too, and lets go of the file. */
+  /** Hands over whole lines since the last call; true where there may be more of them at once. */
+  poll(): boolean;
+  /** Hands over all that is left, an unfinished last line too. */
+  end(): void;
+  /** Lets go of the file. */
   close(): void;
 }
 
@@ -41,25 +45,30 @@ export function followLines(path: string, onLine: (text: string) => void): Follo
     onLine(bytes.subarray(0, LONGEST_LINE_BYTES).toString("utf8").replace(/\r$/, ""));
   }
 
-  function poll(): void {
+  function poll(): boolean {
     if (file === undefined) {
       try {
         file = openSync(path, "r");
       } catch {
-        return;
+        return false;
       }
     }
-    for (let length = readSync(file, chunk); length > 0; length = readSync(file, chunk)) {
+    for (let read = 0; read < CHUNKS_AT_ONCE; read++) {
+      const length = readSync(file, chunk);
+      if (length === 0) return false;
       take(chunk.subarray(0, length));
     }
+    return true;
   }
 
   return {
     poll,
-    close() {
-      poll();
+    end() {
+      while (poll());
       if (rest.length > 0 && !cut) emit(rest);
       rest = Buffer.alloc(0);
+    },
+    close() {
       if (file !== undefined) closeSync(file);
       file = undefined;
     },

@@ -17,6 +17,8 @@ export interface Observation {
 
 const MAX_NAMED_FILES = 10;
 const MAX_ERRORS = 20;
+/** restic prints where in its source an unexpected error came from, after the error itself. */
+const GO_STACK = /\n\S[^\n]*\n\t[^\n]*\.go:\d[\s\S]*$/;
 
 export function nothingSeen(): Observation {
   return { failedFiles: { count: 0, first: [] }, errors: [] };
@@ -65,7 +67,7 @@ export function observe(
       delete seen.retrying;
       return text;
     case "exit":
-      remember(seen, show(message.message.replace(/^(Fatal: )+/, "")));
+      remember(seen, show(message.message.replace(/^(Fatal: )+/, "").replace(GO_STACK, "")));
       return message.message;
     case "initialized":
       seen.initializedID = message.id;

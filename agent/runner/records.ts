@@ -32,7 +32,7 @@ export interface Standing {
   progress?: Progress;
 }
 
-export function progressReport(job: JournalRun & { kind: "run" | "restore" }, standing: Standing): ProgressReport {
+export function progressReport(job: JournalRun, standing: Standing): ProgressReport {
   const { started, progress, ...rest } = standing;
   return {
     kind: job.kind,

@@ -1,4 +1,6 @@
 import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
+import { line } from "#protocol/text.ts";
 import { catLockArgv, listLocksArgv, resticEnvironment } from "./argv.ts";
 import { type Answer, askRestic } from "./ask.ts";
 import { type Attempt, type Live, type Machine, stopReason } from "./attempt.ts";
@@ -40,13 +42,12 @@ const LOCK_CHECK_MS = 30_000;
 export function openRestic(machine: Machine, attempt: Attempt, access: OpenAccess | undefined): Restic {
   const { clock, journal, paths } = machine;
   const { uid, release } = attempt;
-  const password = machine.secrets.password(uid);
-  const redact = redactor(access === undefined ? (password === undefined ? [] : [password]) : secretsOf(access));
+  const redact = redactor([...machine.secrets.known(uid), ...(access === undefined ? [] : secretsOf(access))]);
   const show = (text: string) => paths.textToHost(redact(text));
 
   let environment: Record<string, string> | undefined;
   function env(): Record<string, string> {
-    if (access === undefined) throw new Error("an adopted restore has no access to its repository any more");
+    if (access === undefined) throw new Error("there is no access to the repository any more");
     environment ??= resticEnvironment({
       url: access.url,
       env: access.env,
@@ -73,7 +74,8 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
       .slice(0, 20)) {
       const { stdout } = await ask(catLockArgv(id));
       const lock = /"exclusive":\s*true/.test(stdout) ? JSON.parse(stdout) : undefined;
-      if (lock !== undefined) return show(`${lock.username}@${lock.hostname}, process ${lock.pid}, since ${lock.time}`);
+      if (lock !== undefined)
+        return line(show(`${lock.username}@${lock.hostname}, process ${lock.pid}, since ${lock.time}`), 600);
     }
     return undefined;
   }
@@ -105,6 +107,7 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     if (process === undefined) return { code: recordedExit(folder), seen };
 
     let locked: string | undefined;
+    let over = false;
     const supervision = supervise({
       folder,
       process,
@@ -125,14 +128,23 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     if (attempt.stop.aborted) stop();
     const cancelLockCheck = repeat(clock, LOCK_CHECK_MS, async () => {
       if (seen.progress !== undefined || seen.retrying !== undefined || access === undefined) return;
-      locked = await lockHolder();
-      if (locked !== undefined && seen.progress === undefined) attempt.report(live(seen, locked));
+      const holder = await lockHolder();
+      // restic may have ended meanwhile: what is said after its end would take the place of its result.
+      if (over || seen.progress !== undefined || holder === locked) return;
+      locked = holder;
+      attempt.report(live(seen, locked));
     });
     try {
       const { code } = await supervision.exit;
-      journal.endStep(uid, attempt.attempt, name, clock.now(), code);
+      try {
+        journal.endStep(uid, attempt.attempt, name, clock.now(), code);
+      } catch (error) {
+        // For the reader of dump-state alone: a full disk must not cost the result.
+        machine.log.warn({ uid, step: name, error: messageOf(error) }, "end of a step could not be written");
+      }
       return { code, seen };
     } finally {
+      over = true;
       cancelLockCheck();
       attempt.stop.removeEventListener("abort", stop);
     }

@@ -52,6 +52,7 @@ export async function restore(
   let root = "";
   if (attempt.steps.length === 0) {
     if (access === undefined) return interrupted("before it began");
+    checkMapping(command);
     const targets = parts.map(({ to }) => checkTarget(machine.rules, to, machine.paths));
     const problem = await restic.unreachable();
     if (problem !== undefined) return problem;
@@ -69,10 +70,14 @@ export async function restore(
   const known = chosen === undefined ? {} : { snapshotID: chosen };
   for (const [index, part] of parts.entries()) {
     const name = `restore-${index + 1}`;
-    const stopped = stoppedVerdict(attempt);
-    if (stopped !== undefined) return { ...stopped, ...known, restored: total };
-    if (access === undefined && !attempt.steps.some(({ step }) => step === name)) {
-      return { ...interrupted(`before part ${index + 1} of ${parts.length}`), ...known, restored: total };
+    if (!attempt.steps.some(({ step }) => step === name)) {
+      const stopped = stoppedVerdict(attempt);
+      if (stopped !== undefined) return { ...stopped, ...known, restored: total };
+      if (access === undefined) {
+        return { ...interrupted(`before part ${index + 1} of ${parts.length}`), ...known, restored: total };
+      }
+      // Once more: what an earlier part has brought may be a symlink at this place.
+      checkTarget(machine.rules, part.to, machine.paths);
     }
     const { code, seen } = await restic.step(name, () =>
       restoreArgv({
@@ -99,6 +104,17 @@ export async function restore(
     }
   }
   return { phase: "Succeeded", reason: "Completed", message: "", exitCode: 0, ...known, restored: total };
+}
+
+/** A mapped folder lies below the target, which is what the Restore's author was allowed and shown. */
+function checkMapping({ target, pathMapping }: RestoreSpec["command"]): void {
+  const stray = pathMapping.find(({ to }) => !isWithin(normalPath(to), normalPath(target.path)));
+  if (stray !== undefined) {
+    throw new HoldfastError(
+      "agent/target-invalid",
+      `pathMapping.to ${stray.to} does not lie below target.path ${target.path}: choose a folder below it`,
+    );
+  }
 }
 
 function interrupted(when: string): Verdict {
@@ -156,7 +172,7 @@ export function partsOf(command: Pick<RestoreCommand, "target" | "pathMapping" |
     );
   }
   if (pathMapping.length === 0) return [{ to: command.target.path, include, exclude }];
-  return pathMapping.flatMap(({ from, to }) => {
+  const parts = pathMapping.flatMap(({ from, to }) => {
     const folder = normalPath(from);
     const included = within(include, folder);
     // All that was asked for lies outside this folder.
@@ -165,6 +181,11 @@ export function partsOf(command: Pick<RestoreCommand, "target" | "pathMapping" |
     const everything = included.includes("/");
     return [{ from: folder, to, include: everything ? [] : included, exclude: within(exclude, folder) }];
   });
+  if (parts.length > 0) return parts;
+  throw new HoldfastError(
+    "agent/target-invalid",
+    "include names nothing below the folders of pathMapping.from: map a folder that holds what is to be restored",
+  );
 }
 
 function within(patterns: readonly string[], folder: string): string[] {

@@ -95,6 +95,7 @@ test("lines of a growing file are handed over whole, once, and the last one at t
   appendFileSync(`${dir}/out`, "o\r\n\nthree");
   follower.poll();
   expect(seen).toEqual(["one", "two", ""]);
+  follower.end();
   follower.close();
   expect(seen).toEqual(["one", "two", "", "three"]);
 });
@@ -103,6 +104,15 @@ test("a line without an end is cut, and what follows it is read again", () => {
   const seen: string[] = [];
   const follower = followLines(`${dir}/out`, (text) => seen.push(text));
   writeFileSync(`${dir}/out`, `${"x".repeat(1_000_000)}\nnext\n`);
+  follower.end();
   follower.close();
   expect(seen.map(({ length }) => length)).toEqual([64 * 1024, 4]);
+});
+
+test("a full disk costs the log, not the run: the tail is there, and how much is missing is known", () => {
+  const log = openRunLog("/dev/full", same);
+  log.add("stderr", "cannot read /srv/a", AT);
+  log.add("agent", "ended", AT);
+  log.close(AT);
+  expect(log.tail()).toBe("stderr cannot read /srv/a\nagent ended\n");
 });

@@ -1,16 +1,8 @@
-import {
-  appendFileSync,
-  closeSync,
-  ftruncateSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  statSync,
-} from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { MAX_LOG_TAIL_BYTES } from "#protocol/limits.ts";
 import { harmless, tail } from "#protocol/text.ts";
+import { followLines } from "./follow.ts";
 
 /** What a run's log may hold on disk; what comes after is left out and said so. */
 const MAX_LOG_BYTES = 64 * 1024 * 1024;
@@ -32,21 +24,43 @@ export interface RunLog {
   beginStep(step: string, now: number): void;
   /** The end of the log for a resource. */
   tail(): string;
-  /** Says how much was left out, if anything was. */
+  /** Says how much was left out, if anything was, and lets go of the file. */
   close(now: number): void;
 }
 
 export function openRunLog(path: string, redact: (text: string) => string, limit = MAX_LOG_BYTES): RunLog {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  let size = endOfWholeLines(path);
+  let file: number | undefined;
+  let size = 0;
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    file = openSync(path, "a+", 0o600);
+    size = endOfWholeLines(file);
+  } catch {
+    // A full or read-only disk costs the run its log, never its result; the tail is kept in memory.
+  }
+  let full = false;
   let leftOut = 0;
   let recent = lastBytes(path, size);
   const skip = { agent: 0, stdout: 0, stderr: 0 };
 
-  function write(text: string): void {
-    appendFileSync(path, text, { mode: 0o600 });
-    size += Buffer.byteLength(text);
-    recent = (recent + text).slice(-2 * MAX_LOG_TAIL_BYTES);
+  /** False where the disk does not take it, and then nothing of it is there. */
+  function write(text: string): boolean {
+    if (file === undefined) return false;
+    const bytes = Buffer.from(text);
+    try {
+      if (writeSync(file, bytes) < bytes.length) throw new Error("no space left");
+      size += bytes.length;
+      return true;
+    } catch {
+      cutTo(file, size);
+      return false;
+    }
+  }
+
+  function gap(now: number): string {
+    if (leftOut === 0) return "";
+    const why = full ? `a log holds at most ${limit}` : "the disk did not take them";
+    return `${new Date(now).toISOString()} agent [gap: ${leftOut} bytes left out, ${why}]\n`;
   }
 
   function add(source: LogSource, text: string, now: number): void {
@@ -56,29 +70,33 @@ export function openRunLog(path: string, redact: (text: string) => string, limit
       return;
     }
     const entry = `${new Date(now).toISOString()} ${source} ${clean}\n`;
-    if (size + Buffer.byteLength(entry) <= limit) write(entry);
-    else {
-      leftOut += Buffer.byteLength(entry);
-      recent = (recent + entry).slice(-2 * MAX_LOG_TAIL_BYTES);
-    }
+    recent = (recent + entry).slice(-2 * MAX_LOG_TAIL_BYTES);
+    const added = gap(now) + entry;
+    full ||= size + Buffer.byteLength(added) > limit;
+    if (!full && write(added)) leftOut = 0;
+    else leftOut += Buffer.byteLength(entry);
   }
 
   return {
     add,
     resume(step) {
-      const lines = readFileSync(path, "utf8").split("\n");
-      const begin = lines.findLastIndex((line) => line.endsWith(stepLine(step)));
-      for (const line of begin < 0 ? [] : lines.slice(begin)) {
-        if (/^\S+ stdout /.test(line)) skip.stdout++;
-        if (/^\S+ stderr /.test(line)) skip.stderr++;
-      }
+      let begun = false;
+      const reader = followLines(path, (line) => {
+        if (line.endsWith(` agent ${stepLine(step)}`)) {
+          begun = true;
+          skip.stdout = skip.stderr = 0;
+        } else if (begun && /^\S+ stdout /.test(line)) skip.stdout++;
+        else if (begun && /^\S+ stderr /.test(line)) skip.stderr++;
+      });
+      reader.end();
+      reader.close();
     },
     beginStep: (step, now) => add("agent", stepLine(step), now),
     tail: () => tail(recent.replace(/^\S+ (?=(agent|stdout|stderr) )/gm, ""), MAX_LOG_TAIL_BYTES),
     close(now) {
-      if (leftOut === 0) return;
-      write(`${new Date(now).toISOString()} agent [gap: ${leftOut} bytes left out, a log holds at most ${limit}]\n`);
-      leftOut = 0;
+      write(gap(now));
+      if (file !== undefined) closeSync(file);
+      file = undefined;
     },
   };
 }
@@ -86,17 +104,20 @@ export function openRunLog(path: string, redact: (text: string) => string, limit
 const stepLine = (step: string) => `[${step}]`;
 
 /** A crash may have left half a line: it is cut, because it will be written again in full. */
-function endOfWholeLines(path: string): number {
-  const file = openSync(path, "a+", 0o600);
+function endOfWholeLines(file: number): number {
+  const { size } = fstatSync(file);
+  const chunk = Buffer.alloc(Math.min(size, 128 * 1024));
+  readSync(file, chunk, 0, chunk.length, size - chunk.length);
+  const end = size - chunk.length + chunk.lastIndexOf(0x0a) + 1;
+  if (end < size) ftruncateSync(file, end);
+  return end;
+}
+
+function cutTo(file: number, size: number): void {
   try {
-    const size = statSync(path).size;
-    const chunk = Buffer.alloc(Math.min(size, 128 * 1024));
-    readSync(file, chunk, 0, chunk.length, size - chunk.length);
-    const end = size - chunk.length + chunk.lastIndexOf(0x0a) + 1;
-    if (end < size) ftruncateSync(file, end);
-    return end;
-  } finally {
-    closeSync(file);
+    ftruncateSync(file, size);
+  } catch {
+    // The half of a line stays until the log is opened again.
   }
 }
 

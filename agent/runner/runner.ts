@@ -1,7 +1,7 @@
-import { rmSync } from "node:fs";
+import { existsSync, readdirSync, rmSync } from "node:fs";
 import { messageOf } from "#base/errors.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
-import { COMMAND_MEMORY_MS } from "#protocol/limits.ts";
+import { COMMAND_MEMORY_MS, MAX_ACTIVE } from "#protocol/limits.ts";
 import type { Record } from "#protocol/record.ts";
 import type { ProgressReport } from "../link/core.ts";
 import type { State } from "../state/state.ts";
@@ -40,6 +40,7 @@ const ANNOUNCE_AFTER_MS = 10_000;
 /** Progress of one run on the wire. */
 const PROGRESS_EVERY_MS = 1_000;
 const MAX_KEPT_LOGS = 200;
+const WRITE_AGAIN_MS = 5_000;
 
 interface Active {
   stop: AbortController;
@@ -53,7 +54,8 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
   const backups = openLane(1);
   const restores = openLane(1);
   const tasks = new Map<string, Lane>();
-  const folderOf = (uid: string) => `${state.dir}/runs/run-${uid}`;
+  const runs = `${state.dir}/runs`;
+  const folderOf = (uid: string) => `${runs}/run-${uid}`;
 
   function laneOf(job: Job): Lane {
     if (job.kind !== "task") return job.kind === "run" ? backups : restores;
@@ -91,39 +93,57 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       onBegin() {
         const now = clock.now();
         job.started ??= now;
-        journal.begin(job.uid, now);
+        // One that was adopted began long ago: nothing needs to be written, which a full disk might refuse.
+        if (job.state === "Queued") journal.begin(job.uid, now);
         telling.begun();
       },
       onLive: telling.live,
       onSnapshot: telling.snapshot,
     })
-      .then(({ end, attempt, logTail, cleanUp }) => {
+      .then(async ({ end, attempt, logTail, cleanUp }) => {
         const finished = clock.now();
         const started = job.started === undefined ? {} : { started: job.started };
         const record = finalRecord(job, end, { attempt, ...started, finished, logTail, ...nextScheduleTime(job) });
-        publish(record, () => {
-          if (attempt > 0)
-            journal.endAttempt(
-              job.uid,
-              attempt,
-              finished,
-              attemptEnd(end, (text) => text),
-            );
-          journal.end(job.uid, finished, record);
-        });
+        await untilWritten(job, () =>
+          publish(record, () => {
+            if (attempt > 0)
+              journal.endAttempt(
+                job.uid,
+                attempt,
+                finished,
+                attemptEnd(end, (text) => text),
+              );
+            journal.end(job.uid, finished, record);
+          }),
+        );
         cleanUp();
         log.info({ uid: job.uid, name: job.name, phase: end.phase, reason: end.reason }, `${job.kind} ended`);
       })
       .catch((error: unknown) => {
-        // Only a write that failed (a full disk) gets here besides the release: the journal still has the job.
+        // The journal still has the job, for the next process.
         if (!release.signal.aborted)
-          log.error({ uid: job.uid, name: job.name, error: messageOf(error) }, "result could not be written");
+          log.error({ uid: job.uid, name: job.name, error: messageOf(error) }, "run could not be carried out");
       })
       .finally(() => {
         telling.end();
         jobs.delete(job.uid);
       });
     jobs.set(job.uid, { stop, done });
+  }
+
+  /** A disk that is full now may not be later: a result is held until it is written. Rejects only on release. */
+  async function untilWritten(job: Job, write: () => void): Promise<void> {
+    for (;;) {
+      try {
+        return write();
+      } catch (error) {
+        log.error(
+          { uid: job.uid, name: job.name, error: messageOf(error) },
+          "result could not be written, trying again",
+        );
+      }
+      await clock.sleep(WRITE_AGAIN_MS, release.signal);
+    }
   }
 
   /** What is said of one job while it is under way. */
@@ -147,11 +167,17 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
         ...(snapshotID === undefined ? {} : { snapshotID }),
         ...nextScheduleTime(job),
       });
-      publish(record, () => journal.saveRecord(record));
+      try {
+        publish(record, () => journal.saveRecord(record));
+      } catch (error) {
+        // The run itself must not end because nobody can be told of it.
+        log.error({ uid: job.uid, name: job.name, error: messageOf(error) }, "state of a run could not be written");
+      }
     }
 
     function progress(force: boolean): void {
-      if (job.kind === "task") return;
+      // A task is short: only what keeps it from getting on is news.
+      if (job.kind === "task" && (standing.reason === "Queued" || standing.reason === "Running")) return;
       const now = clock.monotonic();
       if (!force && now - lastProgress < PROGRESS_EVERY_MS) return;
       lastProgress = now;
@@ -164,7 +190,8 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       begun() {
         standing = { ...standing, phase: "Running", reason: "Running", message: "", started: job.started! };
         const scheduled = job.kind === "run" && job.spec.trigger !== "Manual";
-        const wait = scheduled && !announced ? ANNOUNCE_AFTER_MS - (clock.now() - job.started!) : 0;
+        // A clock that was set back must not put it off.
+        const wait = scheduled && !announced ? ANNOUNCE_AFTER_MS - Math.max(0, clock.now() - job.started!) : 0;
         if (wait > 0) cancelAnnounce = clock.after(wait, announce);
       },
       live(attempt: number, { reason, message, progress: seen }: Live) {
@@ -208,10 +235,18 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       if (job !== undefined && !job.stop.signal.aborted) job.stop.abort("Cancelled");
       return true;
     },
-    active: () => journal.unfinished().flatMap(({ uid, kind }) => (kind === "task" ? [] : [uid])),
+    active() {
+      const all = journal.unfinished().flatMap(({ uid, kind }) => (kind === "task" ? [] : [uid]));
+      return all.slice(0, MAX_ACTIVE);
+    },
     tidy() {
       const now = clock.now();
       state.commands.forget(now);
+      state.outbox.tidy();
+      for (const entry of existsSync(runs) ? readdirSync(runs) : []) {
+        // What a damaged database, moved aside, knew.
+        if (journal.find(entry.replace(/^run-/, "")) === undefined) rmSync(`${runs}/${entry}`, { recursive: true });
+      }
       for (const { uid } of journal.endedBefore(now).slice(MAX_KEPT_LOGS)) {
         rmSync(folderOf(uid), { recursive: true, force: true });
       }

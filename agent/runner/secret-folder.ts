@@ -1,7 +1,7 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { HoldfastError } from "#base/errors.ts";
 import { sha256 } from "#protocol/canonical.ts";
-import type { OpenAccess } from "./secrets.ts";
+import { type OpenAccess, secretsOf } from "./secrets.ts";
 
 /** Where a repository's key lies while a restic needs it. */
 export interface SecretFiles {
@@ -16,8 +16,8 @@ export interface SecretFolder {
   readonly base: string;
   /** The files of one run or restore, written again where they are there already. */
   write(uid: string, access: OpenAccess): SecretFiles;
-  /** The password that `write` left for a restic that still runs; undefined where it is gone. */
-  password(uid: string): string | undefined;
+  /** What must not be shown of a restic that `write` was called for, also by a former process. */
+  known(uid: string): string[];
   remove(uid: string): void;
   /** Removes those of all others: no living restic needs them any more. */
   retain(uids: readonly string[]): void;
@@ -29,6 +29,7 @@ export function openSecretFolder(stateDir: string, runtimeDir: string | undefine
   const places = [runtimeDir, "/dev/shm"].filter((place) => place !== undefined && place !== "");
   const base = [...places.map((place) => `${place}/${own}`), `${stateDir}/secrets`].find(ours);
   if (base === undefined) throw notPrivate(stateDir);
+  const inMemory = !base.startsWith(`${stateDir}/`);
   // A hash, because a uid from outside may be "..".
   const entry = (uid: string) => sha256(uid).slice(0, 32);
   removeIfEmpty(base);
@@ -38,6 +39,8 @@ export function openSecretFolder(stateDir: string, runtimeDir: string | undefine
       if (!ours(base)) throw notPrivate(base);
       const folder = `${base}/${entry(uid)}`;
       mkdirSync(folder, { recursive: true, mode: 0o700 });
+      // On a disk lies what restic must have there, and no more.
+      if (inMemory) writeFileSync(`${folder}/known`, JSON.stringify(secretsOf(access)), { mode: 0o600 });
       const passwordFile = `${folder}/password`;
       writeFileSync(passwordFile, access.password, { mode: 0o600 });
       if (access.ca === undefined) return { passwordFile };
@@ -45,11 +48,13 @@ export function openSecretFolder(stateDir: string, runtimeDir: string | undefine
       writeFileSync(caFile, access.ca, { mode: 0o600 });
       return { passwordFile, caFile };
     },
-    password(uid) {
+    known(uid) {
+      const folder = `${base}/${entry(uid)}`;
       try {
-        return readFileSync(`${base}/${entry(uid)}/password`, "utf8");
+        if (existsSync(`${folder}/known`)) return JSON.parse(readFileSync(`${folder}/known`, "utf8"));
+        return [readFileSync(`${folder}/password`, "utf8")];
       } catch {
-        return undefined;
+        return [];
       }
     },
     remove(uid) {

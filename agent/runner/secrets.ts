@@ -11,6 +11,12 @@ export interface OpenAccess extends Omit<RepositoryAccess, "password"> {
 /** Throws what the host's rules refuse, and a missing or empty key with where it should be. */
 export function openAccess(access: RepositoryAccess, rules: HostRules, environment: NodeJS.ProcessEnv): OpenAccess {
   checkRepository(rules, access.url, Object.keys(access.env));
+  for (const [name, value] of Object.entries(access.env)) {
+    // Node would refuse it too, with the value in its message.
+    if (value.includes("\0")) {
+      throw new HoldfastError("agent/bad-value", `${name} holds a NUL byte: correct it in the Secret named in envFrom`);
+    }
+  }
   return { ...access, password: "value" in access.password ? access.password.value : hostSecret(access.password.host) };
 
   function hostSecret(pointer: string): string {

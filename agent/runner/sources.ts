@@ -1,6 +1,10 @@
+import { realpathSync } from "node:fs";
 import { lstat, opendir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { HoldfastError } from "#base/errors.ts";
 import type { FilesPlan } from "#protocol/config.ts";
 import type { Reason } from "#protocol/outcome.ts";
+import { checkBackupPath, type HostRules, isWithin, normalPath } from "../rules.ts";
 import type { Paths } from "./paths.ts";
 
 export interface SourceProblem {
@@ -8,14 +12,44 @@ export interface SourceProblem {
   message: string;
 }
 
+/** Throws unless the host may back up `path`: by its name, and by where it lies once symlinks above it are followed. */
+export function checkSource(rules: HostRules, path: string, own: readonly string[], paths: Paths): void {
+  checkBackupPath(rules, path, own);
+  const onHost = (hostPath: string) => paths.toRestic(normalPath(hostPath));
+  const real = realEntry(onHost(path));
+  if (!rules.backupRoots.some((root) => real === realEntry(onHost(root)) || isWithin(real, realPath(onHost(root))))) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      `${path} leads through a symlink to ${paths.toHost(real)}, outside this host's backup roots ` +
+        `(${rules.backupRoots.join(", ")}): name the folder itself, and allow it on this host`,
+    );
+  }
+  checkBackupPath({ ...rules, backupRoots: ["/"] }, paths.toHost(real), own);
+}
+
+/** restic saves a symlink as a symlink, but follows those on the way to it. */
+function realEntry(path: string): string {
+  return path === "/" ? path : join(realPath(dirname(path)), basename(path));
+}
+
+/** A path without symlinks; one that is not there stays as it is. */
+export function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
+}
+
 /**
  * What is wrong with the paths of a backup before it begins: a lost mount or an emptied folder would else become a green
  * backup of nothing. Undefined where all is well.
  */
 export async function checkSources(files: FilesPlan, paths: Paths): Promise<SourceProblem | undefined> {
+  const onHost = (path: string) => paths.toRestic(normalPath(path));
   const missing: string[] = [];
   for (const path of files.paths) {
-    if ((await lstat(paths.toRestic(path)).catch(() => undefined)) === undefined) missing.push(path);
+    if ((await lstat(onHost(path)).catch(() => undefined)) === undefined) missing.push(path);
   }
   if (missing.length > 0) {
     const names = missing.slice(0, 5).join(", ") + (missing.length > 5 ? ` and ${missing.length - 5} more` : "");
@@ -23,7 +57,7 @@ export async function checkSources(files: FilesPlan, paths: Paths): Promise<Sour
   }
   if (files.requireMountpoint) {
     const mounts = mountPoints(await readFile("/proc/self/mountinfo", "utf8"));
-    const plain = files.paths.find((path) => !mounts.has(paths.toRestic(path).replace(/(.)\/+$/, "$1")));
+    const plain = files.paths.find((path) => !mounts.has(onHost(path)));
     if (plain !== undefined) {
       return {
         reason: "NotMountpoint",
@@ -32,7 +66,7 @@ export async function checkSources(files: FilesPlan, paths: Paths): Promise<Sour
     }
   }
   if (files.minFiles !== undefined && files.minFiles > 0) {
-    const found = await countFiles(files.paths.map(paths.toRestic), files.minFiles);
+    const found = await countFiles(files.paths.map(onHost), files.minFiles);
     if (found < files.minFiles) {
       return {
         reason: "TooFewFiles",

@@ -42,7 +42,8 @@ export function supervise(options: {
   let cancelKill: (() => void) | undefined;
   let wake = () => {};
   void options.ended?.then(() => wake());
-  release.addEventListener("abort", () => wake(), { once: true });
+  const letGo = () => wake();
+  release.addEventListener("abort", letGo, { once: true });
 
   async function watch(): Promise<Exit> {
     try {
@@ -51,10 +52,13 @@ export function supervise(options: {
         // Alive before its files are read: whatever it wrote last is read after its end.
         const alive = groupAlive(options.process, options.bootID);
         const code = recordedExit(folder);
-        for (const follower of followers) follower.poll();
-        if (code !== undefined || !alive) return { code: code ?? recordedExit(folder) };
+        const more = followers.map((follower) => follower.poll()).includes(true);
+        if (!more && (code !== undefined || !alive)) {
+          for (const follower of followers) follower.end();
+          return { code: code ?? recordedExit(folder) };
+        }
         await new Promise<void>((resolve) => {
-          const cancel = clock.after(POLL_MS, resolve);
+          const cancel = clock.after(more ? 0 : POLL_MS, resolve);
           wake = () => {
             cancel();
             resolve();
@@ -63,8 +67,15 @@ export function supervise(options: {
       }
     } finally {
       cancelKill?.();
+      // It lives as long as the agent: a listener left there would keep this restic's buffers for as long.
+      release.removeEventListener("abort", letGo);
       for (const follower of followers) follower.close();
     }
+  }
+
+  /** What had this id before a reboot, or ended long ago, may have left it to a stranger. */
+  function signal(name: NodeJS.Signals): void {
+    if (groupAlive(options.process, options.bootID)) signalGroup(options.process.pid, name);
   }
 
   const exit = watch();
@@ -72,8 +83,8 @@ export function supervise(options: {
     exit,
     stop() {
       if (cancelKill !== undefined) return;
-      signalGroup(options.process.pid, "SIGINT");
-      cancelKill = clock.after(KILL_AFTER_MS, () => signalGroup(options.process.pid, "SIGKILL"));
+      signal("SIGINT");
+      cancelKill = clock.after(KILL_AFTER_MS, () => signal("SIGKILL"));
     },
   };
 }

@@ -52,9 +52,10 @@ export function openIdentity(database: DatabaseSync, vault: Vault, seal: Seal, f
   return {
     read: () => current,
     write(identity) {
+      // First of all: on a full disk this process at least goes on as what it was told to be.
+      current = identity;
       toDatabase(identity);
       writeDurably(file, seal.close("identity.sealed", Buffer.from(JSON.stringify(identity))));
-      current = identity;
     },
   };
 }

@@ -14,7 +14,11 @@ export interface Outbox {
   reject(stream: string, seq: number, code: string, message: string): void;
   /** Whether a record of this subject still waits for its acknowledgement. */
   holds(uid: string): boolean;
+  /** Forgets all but the newest of those that were set aside. */
+  tidy(): void;
 }
+
+const MAX_SET_ASIDE = 1_000;
 
 export function openOutbox(database: DatabaseSync): Outbox {
   const stream = randomUUID();
@@ -26,6 +30,10 @@ export function openOutbox(database: DatabaseSync): Outbox {
   const acknowledge = database.prepare("DELETE FROM outbox WHERE seq <= ? AND rejected_code IS NULL");
   const setAside = database.prepare("UPDATE outbox SET rejected_code = ?, rejected_message = ? WHERE seq = ?");
   const find = database.prepare("SELECT 1 FROM outbox WHERE uid = ? LIMIT 1");
+  const forget = database.prepare(
+    `DELETE FROM outbox WHERE seq IN (
+       SELECT seq FROM outbox WHERE rejected_code IS NOT NULL ORDER BY seq DESC LIMIT -1 OFFSET ?)`,
+  );
   const highest = database.prepare("SELECT coalesce(max(seq), 0) AS seq FROM outbox");
 
   // A counter in memory would hand out a used number again after the newest entry was acknowledged and forgotten; that is
@@ -55,6 +63,7 @@ export function openOutbox(database: DatabaseSync): Outbox {
     reject(of, seq, code, message) {
       if (of === stream) setAside.run(code, message, seq);
     },
+    tidy: () => void forget.run(MAX_SET_ASIDE),
     holds: (uid) => find.get(uid) !== undefined,
   };
 }

@@ -19,6 +19,7 @@ import type { Log } from "../log.ts";
 import type { HeldConfig } from "./held-config.ts";
 import { openState, type State } from "./state.ts";
 
+let folder: string;
 let dir: string;
 let open: State[];
 let messages: string[];
@@ -30,13 +31,14 @@ const log: Log = {
 };
 
 beforeEach(() => {
-  dir = `${mkdtempSync(`${tmpdir()}/holdfast-state-`)}/state`;
+  folder = mkdtempSync(`${tmpdir()}/holdfast-state-`);
+  dir = `${folder}/state`;
   open = [];
   messages = [];
 });
 afterEach(() => {
   for (const state of open) state.close();
-  rmSync(`${dir}/..`, { recursive: true });
+  rmSync(folder, { recursive: true });
 });
 
 async function opened(signal?: AbortSignal): Promise<State> {
@@ -256,6 +258,18 @@ describe("the outbox", () => {
     expect(outbox.pending(0, 10)).toEqual([]);
     expect(outbox.holds("a")).toBe(true);
     expect(outboxRows()).toMatchObject([{ uid: "a", rejected_code: "422", rejected_message: "too long" }]);
+  });
+
+  test("only the newest thousand of those that were set aside are kept", async () => {
+    const state = await opened();
+    const { outbox } = state;
+    state.transaction(() => {
+      for (let entry = 0; entry < 1_003; entry++) outbox.add(record(`r${entry}`));
+      for (const { seq } of outbox.pending(0, 1_002)) outbox.reject(outbox.stream, seq, "422", "too long");
+    });
+    outbox.tidy();
+    expect(outboxRows()).toHaveLength(1_001);
+    expect(["r1", "r2", "r1002"].map(outbox.holds)).toEqual([false, true, true]);
   });
 
   test("a record that the contract does not allow is kept aside and blocks nothing", async () => {

@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
-import "reflect-metadata";
-import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "#base/clock.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import {
   access,
@@ -13,6 +13,7 @@ import {
   openAgent,
   PASSWORD,
   policy,
+  quiet,
   type RestServer,
   runCommand,
   startRestServer,
@@ -29,7 +30,6 @@ const source = `${folder.path}/source`;
 let server: RestServer;
 let agent: TestAgent;
 let id: string;
-let repositories = 0;
 
 beforeAll(async () => {
   mkdirSync(`${source}/sub`, { recursive: true });
@@ -50,65 +50,6 @@ afterAll(async () => {
 const pinned = () => access(server.url("main"), { repositoryID: id });
 const apply = (...args: Parameters<typeof config>) =>
   expect(agent.core.applyConfig(config(...args))).toHaveProperty("applied");
-
-describe("opening a repository", () => {
-  test("a missing one is made once, and says its id; the second time it is only opened", async () => {
-    const url = server.url(`fresh-${repositories++}`);
-    const made = await agent.task(taskCommand(access(url), true));
-    expect(made).toMatchObject({
-      phase: "Succeeded",
-      created: true,
-      repositoryID: expect.stringMatching(/^[0-9a-f]{64}$/),
-    });
-    const opened = await agent.task(taskCommand(access(url), true));
-    expect(opened).toMatchObject({ phase: "Succeeded", created: false, repositoryID: made.repositoryID! });
-  });
-
-  test("a missing one is not made where initialize is false", async () => {
-    const task = await agent.task(taskCommand(access(server.url("absent")), false));
-    expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryNotInitialized", exitCode: 10 });
-    expect(task.message).toContain("initialize: true");
-  });
-
-  test("a missing one whose id is known is never made again", async () => {
-    const task = await agent.task(taskCommand(access(server.url("lost"), { repositoryID: "b".repeat(64) }), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMissing", exitCode: 10 });
-    expect(readdirSync(`${folder.path}/repositories`)).not.toContain("lost");
-  });
-
-  test("a wrong password is told from a missing repository", async () => {
-    const task = await agent.task(taskCommand(access(server.url("main"), { password: { value: "wrong" } }), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "WrongPassword", exitCode: 12 });
-  });
-
-  test("another id than the pinned one is named", async () => {
-    const task = await agent.task(taskCommand(access(server.url("main"), { repositoryID: "b".repeat(64) }), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch" });
-    expect(task.message).toContain(id);
-  });
-
-  test("keys without a config are a broken repository, and the message says how it came to be", async () => {
-    const url = server.url("broken");
-    await agent.task(taskCommand(access(url), true));
-    rmSync(`${folder.path}/repositories/broken/config`, { force: true });
-    const task = await agent.task(taskCommand(access(url), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryBroken" });
-    expect(task.message).toContain("two initialisations at once");
-  });
-
-  test("a local path is refused by the host's rules, which name the flag that allows it", async () => {
-    const task = await agent.task(taskCommand(access(`${folder.path}/local`), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "HostRefused" });
-    expect(task.message).toContain("--repository-scheme local");
-  });
-
-  test("a server that does not answer is named within seconds", async () => {
-    const started = performance.now();
-    const task = await agent.task(taskCommand(access("rest:http://127.0.0.1:1/x/"), true));
-    expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
-    expect(performance.now() - started).toBeLessThan(10_000);
-  });
-});
 
 describe("a backup", () => {
   test("saves one snapshot with our host and tags, and its numbers", async () => {
@@ -269,113 +210,49 @@ describe("a backup", () => {
     expect(await snapshots(`run=${command.id}`)).toHaveLength(1);
   });
 
+  test("is not carried out again either while its result has waited longer than commands are remembered", async () => {
+    const own = `${folder.path}/offline`;
+    const first = await openAgent(own);
+    first.core.applyConfig(config([policy([source])], [pinned()]));
+    const command = runCommand();
+    await first.run(command);
+    await first.close();
+
+    const week = 7 * 24 * 3_600_000;
+    const second = await openAgent(own, { clock: { ...systemClock, now: () => Date.now() + week + 60_000 } });
+    expect(second.core.command(command)).toEqual({ state: "duplicate" });
+    expect(second.core.active()).toEqual([]);
+    expect(second.record(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
+    await second.close();
+    expect(await snapshots(`run=${command.id}`)).toHaveLength(1);
+  });
+
+  test("whose result cannot be written keeps it until it can", async () => {
+    const own = `${folder.path}/stuck`;
+    const messages: string[] = [];
+    const log = { ...quiet, error: (_: object, message: string) => void messages.push(message) };
+    const stuck = await openAgent(own, { log });
+    writeFileSync(`${source}/large`, randomBytes(2 * 1024 * 1024));
+    stuck.core.applyConfig(config([policy([source], { limits: { uploadKiBps: 300 } })], [pinned()]));
+    const command = runCommand();
+    stuck.core.command(command);
+    await until("restic works", () => stuck.progress.some(({ progress }) => (progress?.bytesDone ?? 0) > 0));
+    // As with a full disk, every write fails, for as long as somebody else holds the database.
+    const other = new DatabaseSync(`${own}/state/agent.db`);
+    other.exec("BEGIN IMMEDIATE");
+    await until("writing has failed", () => messages.some((text) => text.startsWith("result could not be written")));
+    other.exec("ROLLBACK");
+    other.close();
+    expect(await stuck.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1, exitCode: 0 });
+    expect(stuck.core.active()).toEqual([]);
+    await stuck.close();
+    rmSync(`${source}/large`);
+  });
+
   test("of a policy this host does not hold is refused", () => {
     expect(agent.core.command(runCommand({ policyUID: "other" }))).toMatchObject({ state: "refused" });
   });
 });
-
-describe("an unreachable repository", () => {
-  test("shows its reason within ten seconds, and the backup succeeds once it is back", async () => {
-    const path = `${folder.path}/later`;
-    const first = await startRestServer({ path });
-    const made = await agent.task(taskCommand(access(first.url("r")), true));
-    await first.stop();
-    apply([policy([source], { retries: 3 })], [access(first.url("r"), { repositoryID: made.repositoryID! })]);
-    const command = runCommand();
-    const started = performance.now();
-    expect(agent.core.command(command)).toEqual({ state: "accepted" });
-    await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryUnreachable", 10_000);
-    expect(performance.now() - started).toBeLessThan(10_000);
-    expect(agent.progress.findLast(({ uid }) => uid === command.id)).toMatchObject({
-      phase: "Running",
-      reason: "RepositoryUnreachable",
-    });
-
-    const again = await startRestServer({ path, port: first.port });
-    expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 2 });
-    await again.stop();
-  });
-
-  test("that goes away in the middle of a backup shows as the run's reason", async () => {
-    writeFileSync(`${source}/large`, randomBytes(3 * 1024 * 1024));
-    const path = `${folder.path}/flaky`;
-    const first = await startRestServer({ path });
-    const made = await agent.task(taskCommand(access(first.url("r")), true));
-    apply(
-      [policy([source], { limits: { uploadKiBps: 400 } })],
-      [access(first.url("r"), { repositoryID: made.repositoryID! })],
-    );
-    const command = runCommand();
-    agent.core.command(command);
-    await until("bytes flow", () =>
-      agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
-    );
-    await first.stop();
-    await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryUnreachable", 30_000);
-    const again = await startRestServer({ path, port: first.port });
-    expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
-    await again.stop();
-    rmSync(`${source}/large`);
-  });
-});
-
-test("a server that refuses the credentials is told from an unreachable one, and the secret shows nowhere", async () => {
-  const user = "agent";
-  const secret = "s3cr3t-canary-value";
-  const htpasswd = `${user}:{SHA}${createHash("sha1").update(secret).digest("base64")}\n`;
-  const guarded = await startRestServer({ path: `${folder.path}/guarded`, htpasswd });
-  const env = { RESTIC_REST_USERNAME: user, RESTIC_REST_PASSWORD: secret };
-  const made = await agent.task(taskCommand(access(guarded.url("r"), { env }), true));
-  expect(made.phase).toBe("Succeeded");
-  const denied = { ...env, RESTIC_REST_PASSWORD: "wrong-canary-value" };
-  apply([policy([source])], [access(guarded.url("r"), { env: denied, repositoryID: made.repositoryID! })]);
-  const command = runCommand();
-  const run = await agent.run(command);
-  expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryAccessDenied" });
-  expect(JSON.stringify(run)).not.toContain("canary");
-  expect(agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
-  await guarded.stop();
-});
-
-test("a server without room is named as such", async () => {
-  const small = await startRestServer({ path: `${folder.path}/small`, maxSizeBytes: 100_000 });
-  const made = await agent.task(taskCommand(access(small.url("r")), true));
-  writeFileSync(`${source}/large`, randomBytes(400_000));
-  apply([policy([source])], [access(small.url("r"), { repositoryID: made.repositoryID! })]);
-  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryFull", snapshots: [] });
-  rmSync(`${source}/large`);
-  await small.stop();
-});
-
-test("a server whose certificate nobody trusts is unreachable and says why; with its authority it is reached", async () => {
-  const { certificate, key, pem } = await selfSigned();
-  const trusted = await startRestServer({ path: `${folder.path}/tls`, tls: { certificate, key } });
-  const unknown = await agent.task(taskCommand(access(trusted.url("r")), true));
-  expect(unknown).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
-  expect(unknown.message).toContain("correct tls.caFrom");
-  expect(unknown.message).toContain("certificate signed by unknown authority");
-  const known = await agent.task(taskCommand(access(trusted.url("r"), { ca: pem }), true));
-  expect(known).toMatchObject({ phase: "Succeeded", created: true });
-  await trusted.stop();
-});
-
-async function selfSigned(): Promise<{ certificate: string; key: string; pem: string }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const made = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=test",
-    notBefore: new Date(Date.now() - 3_600_000),
-    notAfter: new Date(Date.now() + 3_600_000),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
-  });
-  const pem = made.toString("pem");
-  const private_ = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  writeFileSync(`${folder.path}/tls.crt`, pem);
-  writeFileSync(`${folder.path}/tls.key`, `-----BEGIN PRIVATE KEY-----\n${private_}\n-----END PRIVATE KEY-----\n`);
-  return { certificate: `${folder.path}/tls.crt`, key: `${folder.path}/tls.key`, pem };
-}
 
 describe("cancelling", () => {
   test("a running backup ends as Cancelled and leaves no lock", async () => {
@@ -422,34 +299,6 @@ test("a backup that takes longer than its timeout ends as Timeout", async () => 
   expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "Timeout" });
   rmSync(`${source}/large`);
 });
-
-test("a lock that another restic holds is waited for, and shows as the reason", async () => {
-  const { restic } = await tools();
-  const url = server.url("locked");
-  const made = await agent.task(taskCommand(access(url), true));
-  // An exclusive lock without its owner, as a killed prune leaves it: taken here from a real one.
-  const env = { RESTIC_REPOSITORY: url, RESTIC_PASSWORD: PASSWORD, RESTIC_CACHE_DIR: `${otherCache.path}` };
-  const locks = `${folder.path}/repositories/locked/locks`;
-  const check = execFileSync(
-    "/bin/sh",
-    [
-      "-c",
-      `"$0" check --read-data --limit-download 1 >/dev/null 2>&1 & pid=$!; while [ -z "$(ls "$1")" ]; do sleep 0.05; done; kill -9 $pid; echo $pid`,
-      restic,
-      locks,
-    ],
-    { env: { ...env, PATH: "/usr/bin:/bin" }, encoding: "utf8" },
-  );
-  expect(Number(check)).toBeGreaterThan(1);
-  apply([policy([source])], [access(url, { repositoryID: made.repositoryID! })]);
-  const command = runCommand();
-  agent.core.command(command);
-  await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryLocked", 60_000);
-  expect(agent.record(command.id)!.message).toMatch(/held by .+@.+, process \d+, since /);
-  rmSync(locks, { recursive: true });
-  mkdirSync(locks);
-  expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded" });
-}, 180_000);
 
 async function snapshots(tag: string): Promise<{ id: string; hostname: string; tags: string[] }[]> {
   const { restic } = await tools();

@@ -30,6 +30,7 @@ interface Child {
   process: ChildProcess;
   records: Record[];
   progress: ProgressReport[];
+  answers: object[];
   /** UIDs it went on with when it started. */
   active: string[] | undefined;
   send(line: object): void;
@@ -75,6 +76,7 @@ async function start(): Promise<Child> {
     process: program,
     records: [],
     progress: [],
+    answers: [],
     active: undefined,
     send: (line) => program.stdin.write(`${JSON.stringify(line)}\n`),
     record: (uid) => child.records.findLast((record) => record.uid === uid),
@@ -95,6 +97,7 @@ async function start(): Promise<Child> {
     const line = JSON.parse(text);
     if (line.record !== undefined) child.records.push(line.record);
     if (line.progress !== undefined) child.progress.push(line.progress);
+    if (line.answer !== undefined) child.answers.push(line.answer);
     if (line.active !== undefined) child.active = line.active;
   });
   await until("the agent has started", () => child.active);
@@ -214,6 +217,29 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     expect(await snapshots(command.id)).toEqual([]);
   });
 
+  test("a cancel that the killed agent had asked for is gone through: no restic is left behind", async () => {
+    const first = await start();
+    const command = runCommand();
+    await begun(first, command);
+    const restics = resticPids();
+    for (const pid of restics) process.kill(pid, "SIGSTOP");
+    first.send({ command: cancelCommand("run", command.id) });
+    await until("the cancel is in the journal", () => first.answers.length === 2);
+    await first.kill("SIGKILL");
+    const second = await start();
+    const log = `${folder.path}/state/runs/run-${command.id}/log`;
+    const said = await until(
+      "the run is gone on with",
+      () => /goes on after a restart|ended/.exec(readFileSync(log, "utf8")) ?? undefined,
+    );
+    expect(said[0]).toBe("goes on after a restart");
+    for (const pid of restics) process.kill(pid, "SIGCONT");
+    expect(await second.ended(command.id)).toMatchObject({ phase: "Cancelled", attempt: 1 });
+    expect(resticPids()).toEqual([]);
+    expect(readdirSync(`${folder.path}/repositories/main/locks`)).toEqual([]);
+    expect(await snapshots(command.id)).toEqual([]);
+  });
+
   test("its log goes on without a line twice", async () => {
     const first = await start();
     const command = runCommand();
@@ -246,6 +272,23 @@ test("SIGTERM lets go of restic: the agent ends at once, and the next one adopts
   const second = await start();
   expect(await second.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
   expect(await snapshots(command.id)).toHaveLength(1);
+});
+
+test("a restic whose repository may not be opened any more is adopted all the same, and nothing new begins", async () => {
+  const first = await openAgent(folder.path, { environment: { HOLDFAST_SECRET_MAIN: PASSWORD } });
+  const repository = { ...pinned(), password: { host: "env:HOLDFAST_SECRET_MAIN" } };
+  first.core.applyConfig(config([policy([source], { limits: { uploadKiBps: 400 } })], [repository]));
+  const [running, queued] = [runCommand(), runCommand()];
+  first.core.command(running);
+  first.core.command(queued);
+  await until("restic works", () => first.progress.some(({ progress }) => (progress?.bytesDone ?? 0) > 0));
+  await first.close();
+
+  const second = await openAgent(folder.path, { environment: {} });
+  expect(await second.ended(running.id)).toMatchObject({ phase: "Succeeded", attempt: 1, exitCode: 0 });
+  expect(await second.ended(queued.id)).toMatchObject({ phase: "Failed", reason: "SecretMissing" });
+  await second.close();
+  expect(await snapshots(running.id)).toHaveLength(1);
 });
 
 test("a queued backup begins with the next agent", async () => {

@@ -195,6 +195,40 @@ describe("how much", () => {
     expect(lstatSync(`${restored}/mapped/files/binary`, { throwIfNoEntry: false })).toBeUndefined();
   });
 
+  test("pathMapping leads nowhere but below target.path", async () => {
+    const pathMapping = [{ from: `${source}/etc`, to: `${restored}/beside` }];
+    const record = await agent.restore(restoreCommand(pinned(), `${restored}/mapped`, { pathMapping }));
+    expect(record).toMatchObject({ phase: "Failed", reason: "TargetInvalid" });
+    expect(record.message).toContain(`${restored}/beside does not lie below target.path ${restored}/mapped`);
+    expect(lstatSync(`${restored}/beside`, { throwIfNoEntry: false })).toBeUndefined();
+  });
+
+  test("an include that names nothing of the mapped folders is no success", async () => {
+    const pathMapping = [{ from: `${source}/etc`, to: `${restored}/none` }];
+    const record = await agent.restore(
+      restoreCommand(pinned(), restored, { pathMapping, include: [`${source}/data`] }),
+    );
+    expect(record).toMatchObject({ phase: "Failed", reason: "TargetInvalid" });
+    expect(record.message).toContain("include names nothing");
+  });
+
+  test("a symlink that one mapped folder brings is no way out for the next", async () => {
+    const outside = `${folder.path}/outside`;
+    mkdirSync(outside);
+    mkdirSync(`${source}/hostile`);
+    symlinkSync(outside, `${source}/hostile/link`);
+    await agent.run(runCommand());
+    rmSync(`${source}/hostile`, { recursive: true });
+    const pathMapping = [
+      { from: `${source}/hostile`, to: `${restored}/two` },
+      { from: `${source}/etc`, to: `${restored}/two/link` },
+    ];
+    const record = await agent.restore(restoreCommand(pinned(), restored, { pathMapping }));
+    expect(record).toMatchObject({ phase: "Failed", reason: "HostRefused" });
+    expect(readdirSync(outside)).toEqual([]);
+    laterID = (await agent.run(runCommand())).snapshots[0]!.id;
+  });
+
   test("a dry run writes nothing", async () => {
     const record = await agent.restore(restoreCommand(pinned(), `${restored}/dry`, { dryRun: true }));
     expect(record).toMatchObject({ phase: "Succeeded", restored: { files: expect.any(Number) } });

@@ -236,9 +236,11 @@ export async function openAgent(
     hostRoot?: string;
     log?: Log;
     clock?: Clock;
+    /** In place of the real restic. */
+    resticPath?: string;
   } = {},
 ): Promise<TestAgent> {
-  const { restic } = await tools();
+  const resticPath = options.resticPath ?? (await tools()).restic;
   const log = options.log ?? quiet;
   const clock = options.clock ?? systemClock;
   const state = await openState({ dir: `${dir}/state`, clock, log });
@@ -250,8 +252,8 @@ export async function openAgent(
     clock,
     random: seededRandom(1),
     log,
-    resticPath: restic,
-    inventory: await readInventory({ resticPath: restic, installedAs: "Process", log }),
+    resticPath,
+    inventory: await readInventory({ resticPath, installedAs: "Process", log }),
     environment: options.environment ?? {},
     ...(options.hostRoot === undefined ? {} : { hostRoot: options.hostRoot }),
   });

@@ -1,0 +1,87 @@
+import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  access,
+  config,
+  openAgent,
+  policy,
+  quiet,
+  type RestServer,
+  runCommand,
+  startRestServer,
+  taskCommand,
+  temporaryFolder,
+} from "./agent-world.ts";
+
+/** An agent whose own folders are not as they should be. */
+
+const folder = temporaryFolder();
+const source = `${folder.path}/source`;
+let server: RestServer;
+let id: string;
+
+beforeAll(async () => {
+  mkdirSync(source);
+  writeFileSync(`${source}/a.txt`, "one");
+  server = await startRestServer({ path: `${folder.path}/repositories` });
+  const agent = await openAgent(`${folder.path}/first`);
+  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  await agent.close();
+});
+afterAll(async () => {
+  await server?.stop();
+  folder.remove();
+});
+
+const plan = (path: string) => config([policy([path])], [access(server.url("main"), { repositoryID: id })]);
+
+test("an agent whose cache folder cannot be made starts, says so, and its runs say what they lack", async () => {
+  const dir = `${folder.path}/no-cache`;
+  mkdirSync(dir);
+  writeFileSync(`${dir}/cache`, "a file is in the way");
+  const messages: string[] = [];
+  const log = { ...quiet, error: (_: object, message: string) => void messages.push(message) };
+  const agent = await openAgent(dir, { log });
+  expect(messages).toEqual(["the cache folder cannot be made or written"]);
+  agent.core.applyConfig(plan(source));
+  const run = await agent.run(runCommand());
+  expect(run).toMatchObject({ phase: "Failed", reason: "ResticFailed", snapshots: [] });
+  expect(run.message).toBe(`restic ended with exit code 1: mkdir ${dir}/cache: not a directory`);
+  await agent.close();
+});
+
+test("the agent's own state is left out of a backup also where it is reached by a symlink", async () => {
+  const dir = `${folder.path}/linked`;
+  mkdirSync(`${dir}/disk/state`, { recursive: true });
+  symlinkSync(`${dir}/disk/state`, `${dir}/state`);
+  writeFileSync(`${dir}/disk/file`, "the only one");
+  const agent = await openAgent(dir);
+  agent.core.applyConfig(plan(`${dir}/disk`));
+  expect(await agent.run(runCommand())).toMatchObject({ phase: "Succeeded", snapshots: [{ totalFiles: 1 }] });
+  await agent.close();
+});
+
+test("what runs of a damaged database left behind is removed", async () => {
+  const dir = `${folder.path}/damaged`;
+  const first = await openAgent(dir);
+  first.core.applyConfig(plan(source));
+  await first.run(runCommand());
+  await first.close();
+  expect(readdirSync(`${dir}/state/runs`)).toHaveLength(1);
+  renameSync(`${dir}/state/agent.db`, `${dir}/state/agent.db.corrupt-1`);
+  const second = await openAgent(dir);
+  expect(second.core.held().policies).toEqual(["policy-uid-1"]);
+  expect(readdirSync(`${dir}/state/runs`)).toEqual([]);
+  await second.close();
+});
+
+test("a variable that no process can be given fails the run by its name, and its value shows nowhere", async () => {
+  const agent = await openAgent(`${folder.path}/nul`);
+  const env = { RESTIC_REST_USERNAME: "user", RESTIC_REST_PASSWORD: "canary\0value" };
+  agent.core.applyConfig(config([policy([source])], [access(server.url("main"), { repositoryID: id, env })]));
+  const run = await agent.run(runCommand());
+  expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused" });
+  expect(run.message).toContain("RESTIC_REST_PASSWORD holds a NUL byte");
+  expect(JSON.stringify(run)).not.toContain("canary");
+  await agent.close();
+});
