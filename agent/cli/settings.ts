@@ -29,7 +29,7 @@ const one =
 function absolute(text: string): Parsed<string> {
   if (!text.startsWith("/") || text.includes("\0"))
     return { problem: `is ${JSON.stringify(text)}; write an absolute path` };
-  return { value: text.length > 1 ? text.replace(/\/+$/, "") : text };
+  return { value: text.replace(/\/+$/, "") || "/" };
 }
 
 function absolutes(texts: string[]): Parsed<string[]> {

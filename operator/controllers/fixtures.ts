@@ -2,9 +2,9 @@ import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { EnrollmentToken } from "#crds/enrollmenttoken.ts";
 import type { Host } from "#crds/host.ts";
+import type { Condition } from "#crds/meta.ts";
 import type { Repository } from "#crds/repository.ts";
 import type { Restore } from "#crds/restore.ts";
-import type { Condition } from "../kube/conditions.ts";
 
 /** Objects for the tables of the decisions, as the API server would have filled them in. */
 interface Parts<Spec, Status> {

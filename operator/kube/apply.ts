@@ -1,6 +1,6 @@
 import { HoldfastError } from "#base/errors.ts";
+import type { Condition } from "#crds/meta.ts";
 import type { Client } from "./client.ts";
-import type { Condition } from "./conditions.ts";
 import type { Kind, KubeObject } from "./resource.ts";
 
 /**

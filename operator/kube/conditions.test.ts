@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type Condition, conditions, findCondition, isTrue } from "./conditions.ts";
+import type { Condition } from "#crds/meta.ts";
+import { conditions, findCondition, isTrue } from "./conditions.ts";
 
 const now = Date.UTC(2026, 5, 1, 12, 0, 0, 789);
 const old: Condition = {

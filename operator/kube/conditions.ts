@@ -1,12 +1,4 @@
-/** metav1.Condition. `lastTransitionTime` is RFC 3339 in whole seconds. */
-export interface Condition {
-  readonly type: string;
-  readonly status: "True" | "False" | "Unknown";
-  readonly reason: string;
-  readonly message: string;
-  readonly lastTransitionTime: string;
-  readonly observedGeneration?: number | undefined;
-}
+import type { Condition } from "#crds/meta.ts";
 
 /** A condition as it should be; when it became so is kept from what is there. */
 export type ConditionDraft = Omit<Condition, "lastTransitionTime">;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
+import type { ObjectMeta } from "#crds/meta.ts";
 import { annotationsChanged, anyOf, generationChanged, labelsChanged } from "./predicates.ts";
-import type { ObjectMeta } from "./resource.ts";
 
 const object = (metadata: Partial<ObjectMeta>) => ({
   apiVersion: "v1",

@@ -1,12 +1,13 @@
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import type { OwnerReference } from "#crds/meta.ts";
 import type { CallOptions, Client } from "./client.ts";
 import type { Informer } from "./informer.ts";
 import { isConflict, isNotFound } from "./kube-error.ts";
 import { LeaseView } from "./lease-view.ts";
 import type { Log } from "./log.ts";
 import { microTime } from "./micro-time.ts";
-import { type Lease, Leases, type OwnerReference } from "./resource.ts";
+import { type Lease, Leases } from "./resource.ts";
 
 /** Three renewals may fail before a replica counts as gone. A host is as alive as the Lease of the replica it talks to. */
 export const REPLICA_LEASE_TIMING = { leaseMs: 30_000, renewMs: 10_000 };

@@ -1,33 +1,11 @@
+import type { ObjectMeta, OwnerReference } from "#crds/meta.ts";
+
 /** `namespace/name`, or `name` for an object of a cluster-scoped kind: what stores index by and queues carry. */
 export type Key = string;
 
 export interface Ref {
   readonly namespace?: string | undefined;
   readonly name: string;
-}
-
-export interface OwnerReference {
-  readonly apiVersion: string;
-  readonly kind: string;
-  readonly name: string;
-  readonly uid: string;
-  readonly controller?: boolean;
-  readonly blockOwnerDeletion?: boolean;
-}
-
-/** metav1.ObjectMeta as the API server sends it, times as RFC 3339 strings; `managedFields` never reaches a cache. */
-export interface ObjectMeta {
-  readonly name: string;
-  readonly namespace?: string;
-  readonly uid: string;
-  readonly resourceVersion: string;
-  readonly generation?: number;
-  readonly creationTimestamp?: string;
-  readonly deletionTimestamp?: string;
-  readonly labels?: Readonly<Record<string, string>>;
-  readonly annotations?: Readonly<Record<string, string>>;
-  readonly ownerReferences?: readonly OwnerReference[];
-  readonly finalizers?: readonly string[];
 }
 
 export interface KubeObject {
@@ -41,7 +19,7 @@ export type Resource<Spec, Status> = KubeObject & { readonly spec: Spec; readonl
 
 /** An object as it is sent: the kind fills `apiVersion` and `kind`, the server what else is missing. */
 export type Draft<T> = Omit<T, "apiVersion" | "kind" | "metadata"> & {
-  readonly metadata: Partial<ObjectMeta> & { readonly generateName?: string };
+  readonly metadata: Partial<ObjectMeta>;
 };
 
 declare const objectType: unique symbol;

@@ -1,10 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { type Clock, systemClock } from "#base/clock.ts";
-import { seededRandom } from "#base/random.ts";
+import { seededRandom, systemRandom } from "#base/random.ts";
 import type { Command, RestoreCommand } from "#protocol/command.ts";
 import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
 import type { Record, RestoreRecord, RunRecord, TaskRecord } from "#protocol/record.ts";
@@ -14,6 +13,7 @@ import type { Identity, ProgressReport } from "../../agent/link/core.ts";
 import type { Log } from "../../agent/log.ts";
 import { DEFAULT_RULES, type HostRules } from "../../agent/rules.ts";
 import { openState } from "../../agent/state/state.ts";
+import { freePort } from "../../hack/cluster/ports.ts";
 import { ensureTools } from "../../hack/tools/tools.ts";
 
 /** One agent's host, a real rest-server and real restics, on this machine. */
@@ -21,10 +21,10 @@ import { ensureTools } from "../../hack/tools/tools.ts";
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 export const HOST = { uid: "host-uid-1", namespace: "backups", name: "web-1" };
-export const CLUSTER_ID = "cluster-1";
+const CLUSTER_ID = "cluster-1";
 export const PASSWORD = "correct horse battery staple";
 
-export const IDENTITY: Identity = {
+const IDENTITY: Identity = {
   host: HOST,
   clusterID: CLUSTER_ID,
   endpoint: "wss://127.0.0.1:1/v1/agent",
@@ -54,15 +54,6 @@ export function temporaryFolder(): { path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
-
 export interface RestServer {
   port: number;
   url(repository: string): string;
@@ -78,7 +69,7 @@ export async function startRestServer(options: {
   tls?: { certificate: string; key: string };
   maxSizeBytes?: number;
 }): Promise<RestServer> {
-  const port = options.port ?? (await freePort());
+  const port = options.port ?? (await freePort(systemRandom));
   mkdirSync(options.path, { recursive: true });
   const auth = ["--no-auth"];
   if (options.tls !== undefined) {

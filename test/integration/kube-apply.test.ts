@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Condition } from "#crds/meta.ts";
 import { applyStatus, type StatusWriter } from "../../operator/kube/apply.ts";
-import { type Condition, type ConditionDraft, conditions } from "../../operator/kube/conditions.ts";
+import { type ConditionDraft, conditions } from "../../operator/kube/conditions.ts";
 import { isConflict, isNotFound } from "../../operator/kube/kube-error.ts";
 import { ConfigMaps, holdfast, type Resource } from "../../operator/kube/resource.ts";
 import { testNamespace } from "../namespace.ts";

@@ -1,14 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import type { ObjectMeta } from "#crds/meta.ts";
 import type { Informer } from "../../operator/kube/informer.ts";
-import {
-  type ConfigMap,
-  ConfigMaps,
-  holdfast,
-  type KubeObject,
-  keyOf,
-  type ObjectMeta,
-  Secrets,
-} from "../../operator/kube/resource.ts";
+import { type ConfigMap, ConfigMaps, holdfast, type KubeObject, keyOf, Secrets } from "../../operator/kube/resource.ts";
 import { testNamespace } from "../namespace.ts";
 import { informersOf, type KubeParts, kubeParts, QUICK } from "./kube-parts.ts";
 import { KubeProxy } from "./kube-proxy.ts";
