@@ -207,7 +207,8 @@ test("an API that goes away and comes back empties and fills the cache without a
   const informer = running.informers.of(Probes);
   const names = () => informer.list().map(({ metadata }) => metadata.name);
   running.start();
-  await expect.poll(() => parts.lines.some(({ fields }) => fields["code"] === "kube/not-found"), WAIT).toBe(true);
+  // A 404 that is no Status: the kind is not served, which is not the same as an object that is not there.
+  await expect.poll(() => parts.lines.some(({ fields }) => fields["code"] === "kube/unavailable"), WAIT).toBe(true);
   expect(informer.hasSynced).toBe(false);
   await install();
   await probe("first");
