@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * What is backed up, on which hosts, where to and when. Each selected host runs it by itself, also while the operator or the whole cluster is away.
+ * What is backed up, on which hosts, where to and when. Each selected host runs it by itself, also while the operator or the whole cluster is away. Deleting it stops its schedules and deletes its BackupRuns; it deletes nothing in a repository.
  */
 export interface BackupPolicy {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -109,11 +109,11 @@ export interface BackupPolicySpec {
    */
   schedule?: string;
   /**
-   * IANA name of the time zone of the schedule, for example Europe/Berlin.
+   * IANA name of the time zone of the schedule, for example Europe/Berlin. Default UTC.
    */
   timeZone?: string;
   /**
-   * Start up to this much after the slot, by an amount that is fixed for each policy and host.
+   * Start up to this much after the slot, by an amount that is fixed for each policy and host, for example 10m. Default none.
    */
   jitter?: string;
   /**
@@ -129,11 +129,11 @@ export interface BackupPolicySpec {
    */
   concurrencyPolicy?: "Forbid";
   /**
-   * A run that takes longer is cancelled and Failed.
+   * A run that takes longer is cancelled and Failed, for example 90m or 6h. Default 24h.
    */
   timeout?: string;
   /**
-   * How often a run is tried again after a failure that can pass, such as an unreachable repository.
+   * How often a run is tried again after a failure that can pass, such as an unreachable repository. Default 2.
    */
   retries?: number;
   /**
@@ -175,11 +175,11 @@ export interface BackupPolicySpec {
     skipIfUnchanged?: boolean;
   };
   /**
-   * How many succeeded BackupRuns of each host are kept. Snapshots are not touched.
+   * How many succeeded BackupRuns of each host are kept. Snapshots are not touched. Default 3.
    */
   successfulRunsHistoryLimit?: number;
   /**
-   * How many other ended BackupRuns of each host are kept.
+   * How many other ended BackupRuns of each host are kept. Default 1.
    */
   failedRunsHistoryLimit?: number;
 }

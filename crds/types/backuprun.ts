@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * One execution of a BackupPolicy on one Host. Create one to run a policy now; those of schedules are created by the operator when the agent reports them.
+ * One execution of a BackupPolicy on one Host. Create one to run a policy now; those of schedules are created by the operator when the agent reports them. Wait for its end with kubectl wait on condition Ready (it succeeded) or Stalled (it ended in another way).
  */
 export interface BackupRun {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -36,7 +36,7 @@ export interface BackupRunSpec {
    */
   scheduledTime?: string;
   /**
-   * How long it waits for a host that is offline before it fails.
+   * How long it waits for a host that is offline before it fails. Default 3600, one hour.
    */
   startingDeadlineSeconds?: number;
   /**

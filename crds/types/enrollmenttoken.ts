@@ -16,11 +16,11 @@ export interface EnrollmentToken {
  */
 export interface EnrollmentTokenSpec {
   /**
-   * How long the token works after its creation.
+   * How long the token works after its creation, 1m to 24h. Default 1h.
    */
   ttl?: string;
   /**
-   * How many machines may enrol with it.
+   * How many machines may enrol with it, 1 to 1000. Default 1.
    */
   maxUses?: number;
   /**
@@ -47,7 +47,7 @@ export interface EnrollmentTokenStatus {
    */
   observedGeneration?: number;
   /**
-   * Ready=True: it can be used now. Ready=False with reason Used or Expired: it cannot any more.
+   * Ready=True with reason Usable: it can be used now. Ready=True with reason Used: it has done its work. Ready=False with reason Expired: create another one.
    */
   conditions?: Condition[];
   /**

@@ -81,7 +81,7 @@ export interface RestoreSpec {
     to: string;
   }[];
   /**
-   * What happens to files that are there already.
+   * What happens to files that are there already: Never leaves them, Always replaces them, IfChanged replaces those of another size or time, IfNewer those that are older than in the snapshot. Default Never.
    */
   overwrite?: "Always" | "IfChanged" | "IfNewer" | "Never";
   /**
@@ -93,11 +93,11 @@ export interface RestoreSpec {
    */
   dryRun?: boolean;
   /**
-   * A restore that takes longer is cancelled and Failed.
+   * A restore that takes longer is cancelled and Failed, for example 90m or 6h. Default 24h.
    */
   timeout?: string;
   /**
-   * How long it waits for a host that is offline before it fails.
+   * How long it waits for a host that is offline before it fails. Default 3600, one hour.
    */
   startingDeadlineSeconds?: number;
   /**

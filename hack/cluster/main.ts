@@ -1,9 +1,10 @@
 import { messageOf } from "#base/errors.ts";
 import { type RunningCluster, standingClusters, startStanding, stopStanding } from "./cluster.ts";
+import { applyCRDs } from "./crds.ts";
 
 const usage = `usage: npm run cluster -- start | stop | status
 
-  start   brings up a private control plane on this machine that stays until it is stopped
+  start   brings up a private control plane with the CRDs of crds/ that stays until it is stopped
   stop    takes it down and removes everything of it
   status  says whether one is up, and how to use it`;
 
@@ -27,6 +28,7 @@ async function start(): Promise<void> {
   }
   const started = performance.now();
   const cluster = await startStanding({ report: (line) => console.error(line) });
+  await applyCRDs(cluster);
   console.error(`cluster: up in ${((performance.now() - started) / 1000).toFixed(1)} s`);
   explain(cluster);
 }

@@ -11,7 +11,7 @@ export async function enrol(stage: Stage, files: number): Promise<string> {
   const machines = ["web-1", "web-2"].map((name) => stage.machine(name));
   for (const [index, machine] of machines.entries())
     await growTree(join(machine.root, "srv/www"), files, seededRandom(index + 1));
-  say(`each machine has its own /srv/www of ${files} files and more`);
+  say(`each machine has its own /srv/www of ${files} files and more, below ${stage.directory}`);
 
   const invitation = await stage.invitation("web");
   say(`Secret ${invitation.secretName} has the command for a new machine:`);

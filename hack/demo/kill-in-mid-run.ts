@@ -33,7 +33,7 @@ const UPLOAD_KIBPS = 1024;
 export async function killInMidRun(stage: Stage): Promise<string> {
   chapter("kill -9 of the operator and of an agent, in the middle of a long backup");
   const [web1, web2] = stage.machines as [Machine, Machine];
-  await stage.apply(PULSE);
+  show("kubectl apply --filename -   # a second policy, which fires every minute on web-1", await stage.apply(PULSE));
   await until("web-1 has the new policy on its disk", 30, async () => {
     const policy = await stage.get<{ status?: { hosts?: { applied?: number } } }>("backuppolicy", "pulse");
     return policy.status?.hosts?.applied === 1;
@@ -59,21 +59,26 @@ export async function killInMidRun(stage: Stage): Promise<string> {
   if (restic.length === 0) throw new HoldfastError("demo/restic-gone", "restic ended with its agent");
   say(`restic goes on without them (pid ${restic.join(", ")})`);
   web2.agent.start();
-  say("agent of web-2: started again, it adopts the running restic");
+  say("agent of web-2: started again");
 
   // The slot after now fires without an operator; a run takes a moment, so wait a little past the full minute.
   const slot = Math.ceil((systemClock.now() + 1000) / 60_000) * 60_000;
-  say(`the policy "pulse" fires at ${new Date(slot).toISOString()} on web-1, with no operator to tell it to`);
+  say(
+    `waiting for ${new Date(slot).toISOString().slice(11, 19)} UTC: pulse is due on web-1, with no operator to tell it so`,
+  );
   const before = await stage.snapshots("policy=demo/pulse");
   await until("web-1 makes a snapshot by itself", 90, async () => {
     return (await stage.snapshots("policy=demo/pulse")).length > before.length;
   });
   say("web-1 has made a snapshot by itself");
   await stage.kubectl(["patch", "backuppolicy", "pulse", "--type=merge", '--patch={"spec":{"suspend":true}}']);
+  say("pulse suspended: once is enough");
 
   await stage.startOperator();
   say("operator: started again");
   const run = await succeeded(stage, name, 120);
+  const adopted = run.status?.logTail?.split("\n").find((line) => line.includes("goes on"));
+  say(`its log says: ${adopted ?? "nothing of a restart"}`);
   const made = await stage.snapshots(`run=${run.metadata.uid}`);
   if (made.length !== 1) throw new HoldfastError("demo/snapshots", `${name} made ${made.length} snapshots, not 1`);
   say(`restic itself shows one snapshot of this run: ${made[0]!.slice(0, 8)}`);
@@ -87,7 +92,7 @@ export async function killInMidRun(stage: Stage): Promise<string> {
     );
     return fired.length > 0 ? fired : undefined;
   });
-  say(`BackupRun ${slots[0]!.metadata.name} of ${slots[0]!.spec.scheduledTime} appeared`);
+  say(`BackupRun ${slots[0]!.metadata.name}, due at ${slots[0]!.spec.scheduledTime}, has appeared`);
   web1.agent.expectRunning();
   return "a backup outlived its operator and its agent, with one snapshot and one result; a schedule fired without the operator";
 }

@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { systemClock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -86,10 +86,10 @@ try {
 /** Leaves everything up until Ctrl-C. */
 async function keep(stage: Stage): Promise<void> {
   chapter("Kept up");
-  writeFileSync(
-    join(stage.directory, "env"),
-    `export KUBECONFIG=${stage.cluster.kubeconfig}\nalias kubectl='${stage.cluster.kubectl} --namespace ${stage.namespace}'\n`,
-  );
+  await stage.kubectl(["config", "set-context", "--current", `--namespace=${stage.namespace}`]);
+  const { environment, kubectl } = stage.cluster;
+  const lines = Object.entries(environment).map(([name, value]) => `export ${name}=${value}\n`);
+  writeFileSync(join(stage.directory, "env"), `${lines.join("")}export PATH=${dirname(kubectl)}:$PATH\n`);
   say(`in another shell:  source ${join(stage.directory, "env")}`);
   say("  kubectl get holdfast");
   say("  kubectl explain backuppolicy.spec");
