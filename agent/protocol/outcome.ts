@@ -27,7 +27,6 @@ export const Reason = {
   Completed: "Completed",
   UnreadFiles: "UnreadFiles",
   Overlap: "Overlap",
-  HostPaused: "HostPaused",
   HostOffline: "HostOffline",
   DeadlineExceeded: "DeadlineExceeded",
   Timeout: "Timeout",
@@ -52,6 +51,7 @@ export const Reason = {
   ResticMissing: "ResticMissing",
   ResticFailed: "ResticFailed",
   SnapshotNotFound: "SnapshotNotFound",
+  NothingMatched: "NothingMatched",
   TargetInvalid: "TargetInvalid",
   AgentError: "AgentError",
 } as const;

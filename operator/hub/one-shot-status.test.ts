@@ -136,6 +136,11 @@ test("progress leaves standing what it does not speak of", () => {
   });
 });
 
+test("100 % is not shown before the end", () => {
+  const status = runStatus(run, record({ phase: "Running", reason: "Running", progress: { percent: 100 } }), NOW);
+  expect(status.progress).toEqual({ percent: 99 });
+});
+
 test("a restore says what it brought back", () => {
   const restore: Restore = {
     apiVersion: "holdfast.dev/v1alpha1",

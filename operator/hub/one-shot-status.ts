@@ -91,13 +91,13 @@ function oneShot(object: BackupRun | Restore, { phase, reason, message }: OneSho
   return conditions(object.status?.conditions, drafts, now);
 }
 
-/** The CRD takes whole numbers. */
+/** The CRD takes whole numbers. restic says 100 % while it still uploads: that is for the end, which shows no progress. */
 function shown(progress: Progress): NonNullable<RunStatus["progress"]> {
   const { percent, currentFile, ...counts } = progress;
   return {
     // zod leaves out what is absent.
     ...(counts as NonNullable<RunStatus["progress"]>),
-    ...(percent === undefined ? {} : { percent: Math.floor(percent) }),
+    ...(percent === undefined ? {} : { percent: Math.min(99, Math.floor(percent)) }),
     ...(currentFile === undefined ? {} : { currentFile: line(currentFile, MAX_SHOWN_LENGTH) }),
   };
 }

@@ -152,19 +152,21 @@ describe("an unreachable repository", () => {
 });
 
 test("a server that refuses the credentials is told from an unreachable one, and the secret shows nowhere", async () => {
-  const user = "agent";
+  const user = "fleet";
   const secret = "s3cr3t-canary-value";
   const htpasswd = `${user}:{SHA}${createHash("sha1").update(secret).digest("base64")}\n`;
   const guarded = await startRestServer({ path: `${folder.path}/guarded`, htpasswd });
   const env = { RESTIC_REST_USERNAME: user, RESTIC_REST_PASSWORD: secret };
-  const made = await agent.task(taskCommand(access(guarded.url("r"), { env }), true));
+  const made = await agent.task(taskCommand(access(guarded.url("fleet"), { env }), true));
   expect(made.phase).toBe("Succeeded");
   const denied = { ...env, RESTIC_REST_PASSWORD: "wrong-canary-value" };
-  apply([policy([source])], [access(guarded.url("r"), { env: denied, repositoryID: made.repositoryID! })]);
+  apply([policy([source])], [access(guarded.url("fleet"), { env: denied, repositoryID: made.repositoryID! })]);
   const command = runCommand();
   const run = await agent.run(command);
   expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryAccessDenied" });
   expect(JSON.stringify(run)).not.toContain("canary");
+  // The user is no secret: its name stays readable in the url, where it often is a folder.
+  expect(run.message).toContain("/fleet/");
   expect(agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
   await guarded.stop();
 });

@@ -181,6 +181,14 @@ describe("how much", () => {
     expect(lstatSync(`${restored}/some${source}/data`, { throwIfNoEntry: false })).toBeUndefined();
   });
 
+  test.each([[false], [true]])("an include that matches nothing is no success (dry run: %s)", async (dryRun) => {
+    const include = ["/etc/app.conf", `${source}/nope`];
+    const record = await agent.restore(restoreCommand(pinned(), `${restored}/nothing`, { include, dryRun }));
+    expect(record).toMatchObject({ phase: "Failed", reason: "NothingMatched", snapshotID: laterID });
+    expect(record.message).toContain("nothing in the snapshot matches /etc/app.conf, nor any other pattern of include");
+    expect(record.message).toContain(`restic ls ${laterID.slice(0, 8)}`);
+  });
+
   test("pathMapping puts folders of the snapshot where they are wanted", async () => {
     const pathMapping = [
       { from: `${source}/etc`, to: `${restored}/mapped/config` },
@@ -232,6 +240,7 @@ describe("how much", () => {
   test("a dry run writes nothing", async () => {
     const record = await agent.restore(restoreCommand(pinned(), `${restored}/dry`, { dryRun: true }));
     expect(record).toMatchObject({ phase: "Succeeded", restored: { files: expect.any(Number) } });
+    expect(record.message).toMatch(/^dry run, nothing was written: \d+ files and folders, 3.1 MB would be$/);
     expect(lstatSync(`${restored}/dry`, { throwIfNoEntry: false })).toBeUndefined();
   });
 
@@ -241,7 +250,8 @@ describe("how much", () => {
     await agent.restore(restoreCommand(pinned(), target, command));
     const file = `${target}${source}/etc/app.conf`;
     writeFileSync(file, "changed");
-    await agent.restore(restoreCommand(pinned(), target, { ...command, overwrite: "Never" }));
+    const kept = await agent.restore(restoreCommand(pinned(), target, { ...command, overwrite: "Never" }));
+    expect(kept.message).toContain("; 1 file was there already and was kept (overwrite: Never)");
     expect(readFileSync(file, "utf8")).toBe("changed");
     await agent.restore(restoreCommand(pinned(), target, { ...command, overwrite: "Always" }));
     expect(readFileSync(file, "utf8")).toBe("port = 80\n");

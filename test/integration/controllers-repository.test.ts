@@ -90,6 +90,11 @@ test("from a missing Secret to Ready, it says at each step what is awaited", asy
     expectReady(object, "True", "Connected");
     expect(object.status?.config?.desired).toMatch(/^[0-9a-f]{64}$/);
   });
+
+  await world.kubectl(["patch", "backuppolicy", "steps", "--type=merge", '-p={"spec":{"suspend":true}}']);
+  await world.until(BackupPolicies, "steps", (object) => expectReady(object, "True", "Suspended"));
+  await world.kubectl(["patch", "host", "s-1", "--type=merge", '-p={"spec":{"paused":true}}']);
+  await world.until(Hosts, "s-1", (object) => expectReady(object, "True", "Paused"));
 });
 
 test("the initializer stays while it is away, and moves when its Host is revoked or another is named", async () => {
@@ -128,4 +133,22 @@ test("a second resource of one repository is Stalled and names the first, until 
   await world.until(Repositories, "first", (object) => expectReady(object, "False", "WaitingForHost"));
   await world.its().client.delete(Repositories, first.metadata);
   await world.until(Repositories, "second", (object) => expectReady(object, "False", "WaitingForHost"));
+});
+
+test("of two resources of one repository the younger stays when it alone was opened", async () => {
+  await secret("early");
+  await secret("late");
+  const early = await world.create(Repositories, "early", { ...spec("early"), url: spec("elsewhere").url });
+  await expect.poll(() => Date.now()).toBeGreaterThan(Date.parse(early.metadata.creationTimestamp!) + 1000);
+  await world.create(Repositories, "late", spec("late"));
+  await tried("late", { phase: "Succeeded", hostRef: "l-1" }, "1a".repeat(32));
+  await world.until(Repositories, "late", (object) => expectReady(object, "True", "Opened"));
+
+  const patch = JSON.stringify({ spec: { url: spec("late").url } });
+  await world.kubectl(["patch", "repository", "early", "--type=merge", `-p=${patch}`]);
+  const duplicate = await world.until(Repositories, "early", (object) =>
+    expectReady(object, "False", "DuplicateRepository"),
+  );
+  expect(message(duplicate)).toMatch(`Repository ${world.namespace}/late has the same url`);
+  expectReady(await world.get(Repositories, "late"), "True", "Opened");
 });

@@ -48,7 +48,7 @@ test("a Secret that was deleted comes again with another token, one that is ther
   expect(after["token"]).not.toBe(before["token"]);
 
   await count(2);
-  const used = await world.until(EnrollmentTokens, "kept", (object) => expectReady(object, "False", "Used"));
+  const used = await world.until(EnrollmentTokens, "kept", (object) => expectReady(object, "True", "Used"));
   expect(used.status).toMatchObject({ uses: 2, secretRef: { name: "holdfast-token-kept" } });
 });
 

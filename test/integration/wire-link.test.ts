@@ -48,6 +48,18 @@ test("a link applies its configuration, runs its command once and forgets the re
   expect(link.status()).toMatchObject({ connected: true, epoch: 1, reason: "" });
 });
 
+test("a link says at once that it is connected, configured, and connected no more", async () => {
+  await using hub = await TestHub.start();
+  const core = coreOf(hub);
+  hub.ports.wanted = { config: configOf(1, ["a"]), commands: [] };
+  const link = connect(core);
+  const told: string[] = [];
+  link.onChange(() => told.push(`${link.status().connected} ${core.held().id === configOf(1, ["a"]).id}`));
+  await vi.waitFor(() => expect(told).toEqual(["true false", "true true"]));
+  await hub.gateway.drain();
+  await vi.waitFor(() => expect(told[2]).toBe("false true"));
+});
+
 test("a thousand results that waited for the operator are delivered in order", async () => {
   await using hub = await TestHub.start();
   const core = coreOf(hub);

@@ -11,6 +11,16 @@ test.each<[string, ReturnType<typeof hostOf>, Planned | undefined, [string, stri
   ["also while its configuration cannot be computed", connectedHost("web-1"), undefined, ["ready", "Connected"]],
   ["one that never connected waits for its agent", hostOf("web-1"), fine, ["waiting", "NeverConnected"]],
   ["one that is away waits for it to come back", lostHost("web-1", NOON), fine, ["waiting", "Disconnected"]],
+  ["a paused one is ready and says so", connectedHost("web-1", { spec: { paused: true } }), fine, ["ready", "Paused"]],
+  [
+    "what is wrong with a paused one comes first",
+    connectedHost("web-1", {
+      spec: { paused: true },
+      status: { conditions: [condition("Connected", "False", "Away")] },
+    }),
+    fine,
+    ["waiting", "Away"],
+  ],
   [
     "a revoked one is for the user to mend",
     connectedHost("web-1", { spec: { revoked: true } }),
@@ -50,4 +60,10 @@ test.each<[string, ReturnType<typeof hostOf>, Planned | undefined, [string, stri
   ],
 ])("%s", (_, host, planned, [state, reason]) => {
   expect(hostReadiness(host, planned)).toMatchObject({ state, reason });
+});
+
+test("what pausing means and how to end it stands in the message", () => {
+  expect(hostReadiness(connectedHost("web-1", { spec: { paused: true } }), fine).message).toBe(
+    "its agent is connected; scheduled backups are stopped, and slots of this time are not made up; manual runs still work; set spec.paused to false to resume",
+  );
 });

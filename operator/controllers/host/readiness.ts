@@ -33,5 +33,10 @@ export function hostReadiness(host: Host, planned: Planned | undefined): Readine
   if (clock?.status === "False") return { state: "waiting", reason: clock.reason, message: clock.message };
   const rejected = isTrue(conditions, "ResultsRejected") ? findCondition(conditions, "ResultsRejected") : undefined;
   if (rejected !== undefined) return { state: "waiting", reason: "ResultsRejected", message: rejected.message };
+  if (host.spec.paused === true) {
+    const message =
+      "its agent is connected; scheduled backups are stopped, and slots of this time are not made up; manual runs still work; set spec.paused to false to resume";
+    return { state: "ready", reason: "Paused", message };
+  }
   return { state: "ready", reason: "Connected", message: "its agent is connected" };
 }

@@ -11,6 +11,26 @@ test.each<[string, Partial<BackupPolicySpec>, Partial<Resolution>, [string, stri
   ["all there, it is ready", {}, {}, ["ready", "Ready", "selects 1 host"]],
   ["hosts are counted", {}, { hosts: [connectedHost("a"), connectedHost("b")] }, ["ready", "Ready", "selects 2 hosts"]],
   [
+    "a suspended one is ready and says that its schedule is not kept",
+    { schedule: "0 2 * * *", suspend: true },
+    { hosts: [connectedHost("a"), connectedHost("b")] },
+    [
+      "ready",
+      "Suspended",
+      "selects 2 hosts; its schedule is suspended, manual runs still work; set spec.suspend to false to resume it",
+    ],
+  ],
+  [
+    "what is wrong with a suspended one comes first",
+    { suspend: true },
+    { repository: undefined },
+    [
+      "waiting",
+      "RepositoryNotFound",
+      "there is no Repository offsite in this namespace; create it, or correct spec.repository.name",
+    ],
+  ],
+  [
     "an unknown time zone is for the user to mend",
     { schedule: "0 2 * * *", timeZone: "Europe/Berlinn" },
     {},
@@ -37,9 +57,29 @@ test.each<[string, Partial<BackupPolicySpec>, Partial<Resolution>, [string, stri
     ["ready", "Ready", "selects 1 host"],
   ],
   [
-    "unknown host names are listed",
+    "unknown host names are listed, and the hosts that are served nonetheless",
     { hosts: { names: ["web-1", "wbe-2"] } },
     { unknownHosts: ["wbe-2"] },
+    [
+      "waiting",
+      "HostsNotFound",
+      "there is no Host wbe-2 (spec.hosts.names); correct the name, or enrol it with an EnrollmentToken; served all the same: web-1",
+    ],
+  ],
+  [
+    "where all host names are unknown nobody is said to be served",
+    { hosts: { names: ["wbe-2"] } },
+    { hosts: [], unknownHosts: ["wbe-2"] },
+    [
+      "waiting",
+      "HostsNotFound",
+      "there is no Host wbe-2 (spec.hosts.names); correct the name, or enrol it with an EnrollmentToken",
+    ],
+  ],
+  [
+    "nor where there is no Repository to serve them from",
+    { hosts: { names: ["web-1", "wbe-2"] } },
+    { unknownHosts: ["wbe-2"], repository: undefined },
     [
       "waiting",
       "HostsNotFound",

@@ -23,8 +23,11 @@ export function policyReadiness(policy: BackupPolicy, { hosts, unknownHosts, rep
   if (problem !== undefined) return { state: "stalled", reason: "InvalidSchedule", message: problem };
 
   if (unknownHosts.length > 0) {
-    const message = `there is no Host ${some(unknownHosts)} (spec.hosts.names); correct the name, or enrol it with an EnrollmentToken`;
-    return { state: "waiting", reason: "HostsNotFound", message };
+    const missing = `there is no Host ${some(unknownHosts)} (spec.hosts.names); correct the name, or enrol it with an EnrollmentToken`;
+    const served = repository === undefined || repositoryProblem(repository) !== undefined ? [] : hosts;
+    const others =
+      served.length === 0 ? "" : `; served all the same: ${some(served.map(({ metadata }) => metadata.name))}`;
+    return { state: "waiting", reason: "HostsNotFound", message: missing + others };
   }
   if (hosts.length === 0) return { state: "waiting", reason: "NoHosts", message: whySelectsNone(policy) };
 
@@ -35,11 +38,12 @@ export function policyReadiness(policy: BackupPolicy, { hosts, unknownHosts, rep
   }
   const unready = repositoryProblem(repository);
   if (unready !== undefined) return { state: "waiting", reason: "RepositoryNotReady", message: unready };
-  return {
-    state: "ready",
-    reason: "Ready",
-    message: hosts.length === 1 ? "selects 1 host" : `selects ${hosts.length} hosts`,
-  };
+  const selects = hosts.length === 1 ? "selects 1 host" : `selects ${hosts.length} hosts`;
+  if (policy.spec.suspend === true) {
+    const message = `${selects}; its schedule is suspended, manual runs still work; set spec.suspend to false to resume it`;
+    return { state: "ready", reason: "Suspended", message };
+  }
+  return { state: "ready", reason: "Ready", message: selects };
 }
 
 /** Why what needs this repository has to wait. */

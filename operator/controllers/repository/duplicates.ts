@@ -6,10 +6,10 @@ import { canonicalURL } from "./url.ts";
 
 type Indexes = Pick<Caches, "repositoriesByURL" | "repositoriesByID">;
 
-/** The oldest other Repository that is the same one and older than this. */
+/** The other Repository that is the same one and takes precedence over this. */
 export function duplicateOf(repository: Repository, caches: Indexes): Surroundings["duplicateOf"] {
   for (const [by, others] of alike(repository, caches)) {
-    const [first] = others.sort(older);
+    const [first] = others.sort(precedence);
     if (first !== undefined && first.metadata.uid !== repository.metadata.uid) return { key: keyOf(first), by };
   }
   return undefined;
@@ -29,7 +29,12 @@ function alike(repository: Repository, caches: Indexes): ["url" | "id", Reposito
   ];
 }
 
-function older({ metadata: a }: Repository, { metadata: b }: Repository): number {
-  const [first, second] = [Date.parse(a.creationTimestamp ?? ""), Date.parse(b.creationTimestamp ?? "")];
-  return first === second ? (a.uid < b.uid ? -1 : 1) : first - second;
+/** One that was opened has snapshots to lose; an older one that never was is most likely the mistake. Then by age, by name. */
+function precedence(a: Repository, b: Repository): number {
+  const opened = Number(b.status?.repositoryID !== undefined) - Number(a.status?.repositoryID !== undefined);
+  return opened || created(a) - created(b) || (keyOf(a) < keyOf(b) ? -1 : 1);
+}
+
+function created({ metadata }: Repository): number {
+  return Date.parse(metadata.creationTimestamp ?? "");
 }

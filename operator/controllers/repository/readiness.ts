@@ -13,7 +13,7 @@ export function isOpened({ status, metadata }: Repository): boolean {
 }
 
 export interface Surroundings {
-  /** `namespace/name` of the older Repository that is the same one, and by what. */
+  /** `namespace/name` of the Repository that is the same one and takes precedence, and by what. */
   readonly duplicateOf: { readonly key: string; readonly by: "url" | "id" } | undefined;
   /** What the Secrets lack. */
   readonly problem: string | undefined;

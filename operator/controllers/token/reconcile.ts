@@ -9,7 +9,7 @@ import type { Caches } from "../caches.ts";
 import { EnrollmentTokens } from "../kinds.ts";
 import type { ControllerParts } from "../parts.ts";
 import { readinessConditions } from "../readiness.ts";
-import { expiryOf, spentReason } from "./readiness.ts";
+import { expiryOf, spent } from "./readiness.ts";
 import { type Address, planSecret, secretName } from "./secret.ts";
 import { tokenWriter } from "./writers.ts";
 
@@ -26,11 +26,11 @@ export function tokenController(
       const token = caches.tokens.get(key);
       if (token === undefined || token.metadata.deletionTimestamp !== undefined) return;
       const now = ctx.clock.now();
-      const spent = spentReason(token, now);
-      const refused = spent === undefined ? await keepSecret(token, address, ctx) : undefined;
-      const status = statusOf(token, spent, refused, now);
+      const end = spent(token, now);
+      const refused = end === undefined ? await keepSecret(token, address, ctx) : undefined;
+      const status = statusOf(token, end, refused, now);
       await applyStatus(ctx.client, EnrollmentTokens, token, tokenWriter, status, { signal: ctx.signal });
-      return spent === undefined ? { requeueAfterMs: Math.max(0, expiryOf(token) - now) } : {};
+      return end === undefined ? { requeueAfterMs: Math.max(0, expiryOf(token) - now) } : {};
     },
   });
 }
@@ -67,7 +67,7 @@ async function keepSecret(
 
 function statusOf(
   token: EnrollmentToken,
-  spent: ReturnType<typeof spentReason>,
+  end: ReturnType<typeof spent>,
   refused: string | undefined,
   now: number,
 ): EnrollmentTokenStatus {
@@ -75,8 +75,8 @@ function statusOf(
   const { maxUses = 1 } = token.spec;
   const usable = `machines can enrol with it; the command is in Secret ${secretName(name)}, at most ${maxUses} uses`;
   const drafts: ConditionDraft[] =
-    spent !== undefined
-      ? [{ type: "Ready", status: "False", ...spent, observedGeneration: generation }]
+    end !== undefined
+      ? [{ type: "Ready", ...end, observedGeneration: generation }]
       : refused !== undefined
         ? readinessConditions({ state: "stalled", reason: "SecretExists", message: refused }, generation)
         : readinessConditions({ state: "ready", reason: "Usable", message: usable }, generation);

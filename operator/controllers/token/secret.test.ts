@@ -1,8 +1,7 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { ownerReference, type Secret } from "../../kube/resource.ts";
-import { NOON, tokenOf } from "../fixtures.ts";
+import { tokenOf } from "../fixtures.ts";
 import { EnrollmentTokens } from "../kinds.ts";
-import { spentReason } from "./readiness.ts";
 import { planSecret } from "./secret.ts";
 
 const address = { server: "https://holdfast.example.com:8443", pin: `sha256/${"A".repeat(43)}=` };
@@ -73,23 +72,4 @@ test("a Secret that is somebody else's is not touched", () => {
     message:
       "Secret holdfast-token-web is there already and not the operator's; delete it, or give this EnrollmentToken another name",
   });
-});
-
-describe("whether it can be used", () => {
-  test.each([
-    ["a new one can", tokenOf("web"), 0, undefined],
-    [
-      "one that was used as often as it may cannot",
-      tokenOf("web", { status: { uses: 1 } }),
-      0,
-      "used once, as often as it may be; create another EnrollmentToken for further machines",
-    ],
-    ["one with uses left can", tokenOf("web", { spec: { maxUses: 2 }, status: { uses: 1 } }), 0, undefined],
-    [
-      "one past its ttl cannot",
-      tokenOf("web", { spec: { ttl: "5m" } }),
-      300_000,
-      "expired 5m after its creation; create another EnrollmentToken",
-    ],
-  ])("%s", (_, given, after, message) => expect(spentReason(given, NOON + after)?.message).toBe(message));
 });
