@@ -6,6 +6,7 @@ import {
   checkSecretPointer,
   DEFAULT_RULES,
   type HostRules,
+  isSecretVariable,
   schemeOf,
 } from "./rules.ts";
 
@@ -107,4 +108,17 @@ test("an unknown prefix is a local path, as restic reads it", () => {
   expect(schemeOf("foo:bar")).toBe("local");
   expect(schemeOf("/mnt/repo")).toBe("local");
   expect(schemeOf("s3:host/bucket")).toBe("s3");
+});
+
+test.each([
+  ["RESTIC_REST_USERNAME", false],
+  ["AWS_REGION", false],
+  ["OS_TENANT_NAME", false],
+  ["RESTIC_REST_PASSWORD", true],
+  ["AWS_ACCESS_KEY_ID", true],
+  ["AWS_SESSION_TOKEN", true],
+  ["HTTPS_PROXY", true],
+  ["SOMETHING_ELSE", true],
+])("the value of %s is a secret: %s", (name, secret) => {
+  expect(isSecretVariable(name)).toBe(secret);
 });

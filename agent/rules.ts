@@ -83,6 +83,37 @@ const ENVIRONMENT: { readonly [Scheme in RepositoryScheme]: readonly string[] } 
   rclone: [],
 };
 
+/** Those of ENVIRONMENT that are no secrets: to mask a user's name would mask the same word in every path and url. */
+const PUBLIC = [
+  "RESTIC_REST_USERNAME",
+  "AWS_DEFAULT_REGION",
+  "AWS_REGION",
+  "RESTIC_AWS_ASSUME_ROLE_ARN",
+  "RESTIC_AWS_ASSUME_ROLE_SESSION_NAME",
+  "RESTIC_AWS_ASSUME_ROLE_REGION",
+  "AZURE_ACCOUNT_NAME",
+  "AZURE_ENDPOINT_SUFFIX",
+  "GOOGLE_PROJECT_ID",
+  "B2_ACCOUNT_ID",
+  "ST_USER",
+  "OS_REGION_NAME",
+  "OS_USERNAME",
+  "OS_USER_ID",
+  "OS_TENANT_ID",
+  "OS_TENANT_NAME",
+  "OS_USER_DOMAIN_NAME",
+  "OS_USER_DOMAIN_ID",
+  "OS_PROJECT_NAME",
+  "OS_PROJECT_DOMAIN_NAME",
+  "OS_PROJECT_DOMAIN_ID",
+  "OS_APPLICATION_CREDENTIAL_NAME",
+];
+
+/** Whether the value of a Repository's variable must not be shown; one that is not known may be anything. */
+export function isSecretVariable(name: string): boolean {
+  return !PUBLIC.includes(name);
+}
+
 /** Variables a `env:NAME` password may name. */
 const SECRET_VARIABLE = /^(RESTIC_PASSWORD|HOLDFAST_SECRET_[A-Z0-9_]+)$/;
 

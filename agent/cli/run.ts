@@ -5,7 +5,7 @@ import { systemRandom } from "#base/random.ts";
 import { openCore } from "../core.ts";
 import { readInventory } from "../inventory.ts";
 import { Link } from "../link/link.ts";
-import { openState } from "../state/state.ts";
+import { hasState, openState } from "../state/state.ts";
 import type { Values } from "./arguments.ts";
 import { HEALTH_INTERVAL_MS, writeHealth } from "./health.ts";
 import { createLog } from "./logger.ts";
@@ -16,14 +16,11 @@ export async function runAgent(values: Values, stop: AbortSignal): Promise<void>
   const clock = systemClock;
   const random = systemRandom;
   const { stateDir, cacheDir, hostRoot } = values;
+  // A refusal leaves nothing behind: enroll may be meant for another folder.
+  if (!hasState(stateDir)) throw notEnrolled(stateDir);
   const state = await openState({ dir: stateDir, clock, log, signal: stop });
   try {
-    if (!state.identity.read()) {
-      throw new HoldfastError(
-        "agent/not-enrolled",
-        `this machine is not enrolled (${stateDir}): run holdfast-agent enroll first`,
-      );
-    }
+    if (!state.identity.read()) throw notEnrolled(stateDir);
     const resticPath = findProgram(values.restic, process.env["PATH"] ?? "");
     const inventory = await readInventory({ resticPath, installedAs: values.installedAs, log });
     if (values.hostname !== undefined) inventory.agent.hostname = values.hostname;
@@ -46,22 +43,29 @@ export async function runAgent(values: Values, stop: AbortSignal): Promise<void>
       refusedDelayMs: values.reconnectRefused,
     };
     const link = new Link({ core, settings, clock, random, log });
-    core.start();
-    link.start();
-    log.info({ ...inventory.agent, stateDir }, "agent started");
-    await untilAborted(stop, () => {
+    const beat = () => {
       try {
         writeHealth(stateDir, link.status(), core.held().id, clock.now());
       } catch (error) {
         log.warn({ error: messageOf(error) }, "health file not written");
       }
-    });
+    };
+    link.onChange(beat);
+    core.start();
+    link.start();
+    log.info({ ...inventory.agent, stateDir }, "agent started");
+    await untilAborted(stop, beat);
     link.stop();
     await core.stop();
     log.info({}, "agent stopped; running backups go on");
   } finally {
     state.close();
   }
+}
+
+function notEnrolled(stateDir: string): HoldfastError {
+  const message = `this machine is not enrolled (${stateDir}): run holdfast-agent enroll first`;
+  return new HoldfastError("agent/not-enrolled", message);
 }
 
 /** Calls `beat` now and again until `stop` aborts. Its timer is what keeps an idle agent's process alive. */

@@ -33,6 +33,7 @@ export class Link {
   #connection: Connection | undefined;
   #stepping = false;
   #cancelTimer: () => void = () => {};
+  #onChange: () => void = () => {};
 
   constructor(options: LinkOptions) {
     this.#options = options;
@@ -43,6 +44,11 @@ export class Link {
     this.#options.core.onRecord(() => this.#step({ type: "recorded" }));
     this.#options.core.onProgress((report) => this.#step({ type: "progress", report }));
     this.#setTimer();
+  }
+
+  /** Calls `listener` after each change of status or configuration; it must not throw. One listener. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
   }
 
   /** Hangs up; nothing is dialled again. What is not acknowledged stays in the outbox. */
@@ -64,16 +70,20 @@ export class Link {
     this.#events.push(event);
     if (this.#stepping) return;
     this.#stepping = true;
+    const { status } = this.#state;
+    let configured = false;
     try {
       for (let next = this.#events.shift(); next; next = this.#events.shift()) {
         const [state, effects] = step(this.#state, next, this.#now());
         this.#state = state;
+        configured ||= next.type === "config";
         for (const effect of effects) this.#perform(effect);
       }
     } finally {
       this.#stepping = false;
     }
     this.#setTimer();
+    if (configured || this.#state.status !== status) this.#onChange();
   }
 
   #setTimer(): void {

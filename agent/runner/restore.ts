@@ -10,6 +10,7 @@ import { mismatch, repositoryID } from "./backup.ts";
 import { unreachableMessage, type Verdict } from "./classify.ts";
 import type { Observation } from "./observe.ts";
 import { openRestic, type Restic } from "./restic.ts";
+import { restoredVerdict } from "./restored.ts";
 import type { OpenAccess } from "./secrets.ts";
 import { type FoundSnapshot, parseSnapshots, pickSnapshot } from "./snapshots.ts";
 import { checkFreeSpace, checkTarget } from "./target.ts";
@@ -103,7 +104,9 @@ export async function restore(
       return { ...verdict, message, exitCode: code, ...known, restored: total };
     }
   }
-  return { phase: "Succeeded", reason: "Completed", message: "", exitCode: 0, ...known, restored: total };
+  // A mapped folder that include names as a whole may be empty.
+  const filtered = parts.every(({ include }) => include.length > 0);
+  return { ...restoredVerdict(command, filtered, chosen!, total), exitCode: 0, ...known, restored: total };
 }
 
 /** A mapped folder lies below the target, which is what the Restore's author was allowed and shown. */

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { HoldfastError } from "#base/errors.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
-import { checkRepository, checkSecretPointer, type HostRules } from "../rules.ts";
+import { checkRepository, checkSecretPointer, type HostRules, isSecretVariable } from "../rules.ts";
 
 /** A repository with its key read, checked against the host's rules. Holds secrets. */
 export interface OpenAccess extends Omit<RepositoryAccess, "password"> {
@@ -42,5 +42,6 @@ function fileSecret(file: string): string | undefined {
 
 /** Everything of `access` that must not be shown. */
 export function secretsOf(access: OpenAccess): string[] {
-  return [access.password, ...Object.values(access.env)];
+  const secret = Object.entries(access.env).flatMap(([name, value]) => (isSecretVariable(name) ? [value] : []));
+  return [access.password, ...secret];
 }

@@ -27,6 +27,9 @@ describe("choosing a snapshot", () => {
   });
   test("none from before a time is told from none at all", () => {
     expect(() => pickSnapshot(found, { ...latest, before: "2025-01-01T00:00:00Z" })).toThrow("choose a later time");
+    expect(() => pickSnapshot(found.slice(0, 1), { ...latest, before: "2025-01-01T00:00:00Z" })).toThrow(
+      "has 1 snapshot with",
+    );
     expect(() => pickSnapshot([], { ...latest, host: "web-1" })).toThrow("source=files of host web-1");
   });
 });

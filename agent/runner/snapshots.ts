@@ -55,6 +55,6 @@ export function pickSnapshot(found: readonly FoundSnapshot[], selector: Snapshot
   throw none(
     found.length === 0
       ? `the repository has no snapshot with ${of}: check source.policy and source.hostName, or whether a backup has succeeded yet`
-      : `the repository has ${found.length} snapshots with ${of}, but none from before ${selector.before}: choose a later time`,
+      : `the repository has ${found.length} ${found.length === 1 ? "snapshot" : "snapshots"} with ${of}, but none from before ${selector.before}: choose a later time`,
   );
 }

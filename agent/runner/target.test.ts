@@ -83,7 +83,7 @@ describe("the folder of secrets", () => {
     name: "main",
     url: "rest:x",
     password: "pw",
-    env: { AWS_SECRET_ACCESS_KEY: "canary" },
+    env: { AWS_SECRET_ACCESS_KEY: "canary", AWS_REGION: "eu-central-1" },
     ca: "PEM",
   };
 

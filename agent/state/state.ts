@@ -38,6 +38,11 @@ export interface State {
   close(): void;
 }
 
+/** Whether an agent has ever kept anything in the state folder `dir`. */
+export function hasState(dir: string): boolean {
+  return [FILES.database, FILES.identity, FILES.config].some((file) => existsSync(`${dir}/${file}`));
+}
+
 /**
  * Opens the state folder `dir` (made with mode 0700 where it is missing). Waits while another agent holds it, until
  * `signal` aborts.
@@ -55,8 +60,7 @@ export async function openState(options: {
   const path = (file: string) => `${dir}/${file}`;
   const unlock = await lockState(path(FILES.lock), clock, log, options.signal);
   try {
-    const fresh = ![FILES.database, FILES.identity, FILES.config].some((file) => existsSync(path(file)));
-    const seal = sealFrom(path(FILES.key), fresh);
+    const seal = sealFrom(path(FILES.key), !hasState(dir));
     const { database } = openDatabase(path(FILES.database), clock.now(), log);
     try {
       const vault = openVault(database, seal);
