@@ -29,10 +29,14 @@ export class Machine {
     this.folder = join(directory, name);
     this.root = join(this.folder, "root");
     mkdirSync(this.root, { recursive: true });
+    const runtime = join(this.folder, "run");
+    mkdirSync(runtime, { recursive: true, mode: 0o700 });
     this.agent = new Process(
       [program, "run"],
       {
         PATH: process.env["PATH"],
+        // Not the machine's tmpfs: all of an agent that is killed in mid-run goes with its folder.
+        XDG_RUNTIME_DIR: runtime,
         HOLDFAST_HOSTNAME: name,
         HOLDFAST_STATE_DIR: join(this.folder, "state"),
         HOLDFAST_CACHE_DIR: join(this.folder, "cache"),
