@@ -187,7 +187,8 @@ test("restic's environment holds what is named and nothing of the agent's", () =
     url: "rest:https://h/",
     env: { RESTIC_REST_USERNAME: "u" },
     passwordFile: "/p",
-    cacheDir: "/c",
+    cache: "/c/id",
+    temporary: "/c/tmp",
   });
   expect(Object.keys(env).sort()).toEqual([
     "PATH",

@@ -132,7 +132,9 @@ export function resticEnvironment(options: {
   env: Readonly<Record<string, string>>;
   passwordFile: string;
   caFile?: string;
-  cacheDir: string;
+  /** For the repository's cache. */
+  cache: string;
+  temporary: string;
 }): Record<string, string> {
   return {
     ...options.env,
@@ -141,8 +143,8 @@ export function resticEnvironment(options: {
     RESTIC_REPOSITORY: options.url,
     RESTIC_PASSWORD_FILE: options.passwordFile,
     ...(options.caFile === undefined ? {} : { RESTIC_CACERT: options.caFile }),
-    RESTIC_CACHE_DIR: options.cacheDir,
-    TMPDIR: `${options.cacheDir}/tmp`,
+    RESTIC_CACHE_DIR: options.cache,
+    TMPDIR: options.temporary,
     RESTIC_PROGRESS_FPS: "0.5",
   };
 }

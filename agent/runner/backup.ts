@@ -3,10 +3,11 @@ import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
 import { rootTag, snapshotTags } from "#protocol/names.ts";
 import type { Snapshot } from "#protocol/record.ts";
-import { backupArgv, catConfigArgv, smallest, snapshotsArgv } from "./argv.ts";
-import { type Attempt, type Machine, stoppedVerdict, stopReason } from "./attempt.ts";
+import { backupArgv, smallest, snapshotsArgv } from "./argv.ts";
+import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
 import type { Verdict } from "./classify.ts";
-import { openRestic, type Restic } from "./restic.ts";
+import { askedStranger, mismatch, stranger } from "./repository-identity.ts";
+import { openRestic, type Restic, repeat } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 import { parseSnapshots } from "./snapshots.ts";
 import { checkSource, checkSources } from "./sources.ts";
@@ -33,6 +34,8 @@ export interface BackupEnd extends Verdict {
 /** The source that files.paths make; dumps have names of their own. */
 const SOURCE = "files";
 const STEP = "backup";
+/** How soon another repository at the address is noticed. */
+const IDENTITY_CHECK_MS = 1_000;
 
 export async function backup(
   machine: Machine,
@@ -57,27 +60,30 @@ export async function backup(
     runID: attempt.uid,
   });
   const root = machine.paths.root === "" ? [] : [rootTag(machine.paths.root)];
-  const identity = checkIdentity(restic, attempt, access);
-  // Awaited below; until then a failure here must not count as unhandled.
-  identity.catch(() => {});
-  const { code, seen } = await restic.step(STEP, () =>
-    backupArgv({
-      policy,
-      paths: machine.paths,
-      host: spec.host.name,
-      tags: [...tags, ...root, ...policy.tags, ...(spec.overrides.tags ?? [])],
-      limits: smallest(spec.hostLimits, policy.limits, spec.overrides.limits),
-      remainingMs: attempt.remainingMs(),
-      dryRun: spec.overrides.dryRun === true,
-      ownFolders: machine.ownFolders.map(machine.paths.toRestic),
-    }),
-  );
-  const found = await identity;
-  if (stopReason(attempt) === "RepositoryMismatch") {
+  // What is at the address is not the repository that was meant: the sooner restic ends, the less of the data is there.
+  const cancelWatch = repeat(machine.clock, IDENTITY_CHECK_MS, async () => {
+    if (stranger(restic, access) !== undefined) attempt.requestStop("RepositoryMismatch");
+  });
+  const { code, seen } = await restic
+    .step(STEP, () =>
+      backupArgv({
+        policy,
+        paths: machine.paths,
+        host: spec.host.name,
+        tags: [...tags, ...root, ...policy.tags, ...(spec.overrides.tags ?? [])],
+        limits: smallest(spec.hostLimits, policy.limits, spec.overrides.limits),
+        remainingMs: attempt.remainingMs(),
+        dryRun: spec.overrides.dryRun === true,
+        ownFolders: machine.ownFolders.map(machine.paths.toRestic),
+      }),
+    )
+    .finally(cancelWatch);
+  const other = stranger(restic, access) ?? (mayHaveWritten(code) ? await askedStranger(restic, access) : undefined);
+  if (other !== undefined) {
     return {
       phase: "Failed",
       reason: "RepositoryMismatch",
-      message: mismatch(access!, found),
+      message: mismatch(access!, other),
       ...(code === undefined ? {} : { exitCode: code }),
       snapshots: [],
     };
@@ -102,31 +108,9 @@ export async function backup(
   };
 }
 
-/**
- * Compares the repository's own id beside the backup, so that it costs no time. Another repository at this address stops
- * the backup; what cannot be found out here, restic's own exit tells.
- */
-async function checkIdentity(
-  restic: Restic,
-  attempt: Attempt,
-  access: OpenAccess | undefined,
-): Promise<string | undefined> {
-  if (access?.repositoryID === undefined) return undefined;
-  const found = repositoryID((await restic.ask(catConfigArgv)).stdout);
-  if (found !== undefined && found !== access.repositoryID) attempt.requestStop("RepositoryMismatch");
-  return found;
-}
-
-/** The id in the answer to `cat config`. */
-export function repositoryID(text: string): string | undefined {
-  return /"id":\s*"([0-9a-f]{64})"/.exec(text)?.[1];
-}
-
-export function mismatch(access: OpenAccess, found: string | undefined): string {
-  return (
-    `the repository answers with id ${found}, but ${access.repositoryID} is recorded: another repository is at this address. ` +
-    "If that is meant, delete the Repository resource and create it again"
-  );
+/** restic's exit codes of a snapshot that was saved (0, and 3 with unread files), or nobody knows its code. */
+function mayHaveWritten(code: number | undefined): boolean {
+  return code === undefined || code === 0 || code === 3;
 }
 
 /**

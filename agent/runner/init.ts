@@ -1,7 +1,7 @@
 import { catConfigArgv, initArgv } from "./argv.ts";
 import type { Attempt, Machine } from "./attempt.ts";
-import { mismatch, repositoryID } from "./backup.ts";
 import { unreachableMessage, type Verdict } from "./classify.ts";
+import { mismatch, repositoryID } from "./repository-identity.ts";
 import { openRestic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 

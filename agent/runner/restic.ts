@@ -9,6 +9,7 @@ import { nothingSeen, type Observation, observe } from "./observe.ts";
 import { addressOf, probe } from "./probe.ts";
 import type { ProcessID } from "./process.ts";
 import { redactor } from "./redact.ts";
+import { repositoryCache } from "./repository-cache.ts";
 import { type OpenAccess, secretsOf } from "./secrets.ts";
 import { recordedExit, startDetached } from "./shim.ts";
 import { supervise } from "./supervise.ts";
@@ -26,6 +27,11 @@ export interface Restic {
    * where it is gone without a recorded exit.
    */
   step(name: string, argv: () => readonly string[]): Promise<StepEnd>;
+  /**
+   * Ids of the repositories that this attempt's restics have opened, as far as restic's cache tells: empty where it does
+   * not, or where none is opened yet.
+   */
+  opened(): string[];
   verdict(end: { code: number; seen: Observation }, repositoryKnown: boolean): Verdict;
 }
 
@@ -45,15 +51,20 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
   const redact = redactor([...machine.secrets.known(uid), ...(access === undefined ? [] : secretsOf(access))]);
   const show = (text: string) => paths.textToHost(redact(text));
 
+  const cache = repositoryCache(machine.cacheDir, access?.repositoryID, `${attempt.folder}/began`);
   let environment: Record<string, string> | undefined;
   function env(): Record<string, string> {
     if (access === undefined) throw new Error("there is no access to the repository any more");
-    environment ??= resticEnvironment({
-      url: access.url,
-      env: access.env,
-      ...machine.secrets.write(uid, access),
-      cacheDir: machine.cacheDir,
-    });
+    if (environment === undefined) {
+      cache.mark();
+      environment = resticEnvironment({
+        url: access.url,
+        env: access.env,
+        ...machine.secrets.write(uid, access),
+        cache: cache.folder,
+        temporary: `${machine.cacheDir}/tmp`,
+      });
+    }
     return environment;
   }
 
@@ -161,6 +172,7 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     },
     ask,
     step,
+    opened: cache.opened,
     verdict({ code, seen }, repositoryKnown) {
       const stopped = stopReason(attempt);
       return classify({
@@ -189,7 +201,7 @@ function live(seen: Observation, locked: string | undefined): Live {
   return { reason: "Running", message: "", ...progress };
 }
 
-function repeat(clock: Clock, everyMs: number, work: () => Promise<void>): () => void {
+export function repeat(clock: Clock, everyMs: number, work: () => Promise<void>): () => void {
   let cancel = () => {};
   let cancelled = false;
   const arm = () => {

@@ -4,11 +4,11 @@ import type { Limits } from "#protocol/fields.ts";
 import type { RestoreRecord } from "#protocol/record.ts";
 import { line } from "#protocol/text.ts";
 import { isWithin, normalPath } from "../rules.ts";
-import { catConfigArgv, restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
+import { restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
-import { mismatch, repositoryID } from "./backup.ts";
 import { unreachableMessage, type Verdict } from "./classify.ts";
 import type { Observation } from "./observe.ts";
+import { askedStranger, mismatch, stranger } from "./repository-identity.ts";
 import { openRestic, type Restic } from "./restic.ts";
 import { restoredVerdict } from "./restored.ts";
 import type { OpenAccess } from "./secrets.ts";
@@ -143,22 +143,17 @@ async function choose(
   const { snapshot } = command;
   const filter =
     "id" in snapshot ? {} : { tags: snapshot.tags, ...(snapshot.host === undefined ? {} : { host: snapshot.host }) };
-  const [config, list] = await Promise.all([restic.ask(catConfigArgv), restic.ask(snapshotsArgv(filter))]);
-  const failed = [config, list].find(({ code }) => code !== 0);
-  if (failed !== undefined) {
-    if (failed.code !== undefined) {
-      return {
-        ...restic.verdict({ code: failed.code, seen: failed.seen }, access.repositoryID !== undefined),
-        exitCode: failed.code,
-      };
-    }
-    const why = failed.seen.retrying?.message ?? failed.seen.errors.at(-1) ?? "no answer in time";
+  const list = await restic.ask(snapshotsArgv(filter));
+  if (list.code === undefined) {
+    const why = list.seen.retrying?.message ?? list.seen.errors.at(-1) ?? "no answer in time";
     return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(why) };
   }
-  const id = repositoryID(config.stdout);
-  if (access.repositoryID !== undefined && id !== access.repositoryID) {
-    return { phase: "Failed", reason: "RepositoryMismatch", message: mismatch(access, id) };
+  if (list.code !== 0) {
+    const verdict = restic.verdict({ code: list.code, seen: list.seen }, access.repositoryID !== undefined);
+    return { ...verdict, exitCode: list.code };
   }
+  const other = stranger(restic, access) ?? (await askedStranger(restic, access));
+  if (other !== undefined) return { phase: "Failed", reason: "RepositoryMismatch", message: mismatch(access, other) };
   return pickSnapshot(parseSnapshots(list.stdout), snapshot);
 }
 

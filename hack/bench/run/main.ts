@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { systemClock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
+import type { Repository } from "#crds/repository.ts";
 import { startCluster } from "../../cluster/cluster.ts";
 import { applyCRDs } from "../../cluster/crds.ts";
 import { createRun } from "../../demo/back-up.ts";
@@ -149,7 +150,8 @@ async function run(of: string): Promise<Timing> {
 async function bareBackup(): Promise<number> {
   const last = calls(stage.directory).findLast((call) => call.arguments.includes("backup"));
   if (last === undefined) throw new HoldfastError("bench/calls", "the agent has made no backup yet");
-  const environment = stage.resticEnvironment(join(stage.directory, "web-1/cache"));
+  const { status } = await stage.get<Repository>("repository", "offsite");
+  const environment = stage.resticEnvironment(join(stage.directory, "web-1/cache", status!.repositoryID!));
   const started = systemClock.monotonic();
   await exec(stage.restic.program, last.arguments, { env: environment, maxBuffer: 2 ** 26 });
   return systemClock.monotonic() - started;

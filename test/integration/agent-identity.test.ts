@@ -1,0 +1,81 @@
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  access,
+  config,
+  openAgent,
+  policy,
+  type RestServer,
+  restoreCommand,
+  runCommand,
+  startRestServer,
+  type TestAgent,
+  taskCommand,
+  temporaryFolder,
+  tools,
+} from "./agent-world.ts";
+
+const PIN = "b".repeat(64);
+const folder = temporaryFolder();
+const source = `${folder.path}/source`;
+const calls = `${folder.path}/calls`;
+const options = `${folder.path}/options`;
+let server: RestServer;
+let agent: TestAgent;
+let id: string;
+
+beforeAll(async () => {
+  mkdirSync(source);
+  writeFileSync(`${source}/a.txt`, "one");
+  server = await startRestServer({ path: `${folder.path}/repositories` });
+  const resticPath = `${folder.path}/restic`;
+  const { restic } = await tools();
+  writeFileSync(options, "");
+  writeFileSync(resticPath, `#!/bin/sh\necho "$@" >>${calls}\nexec ${restic} $(cat ${options}) "$@"\n`);
+  chmodSync(resticPath, 0o755);
+  agent = await openAgent(folder.path, { resticPath });
+  id = (await agent.task(taskCommand(access(server.url("main"), {}), true))).repositoryID!;
+});
+
+afterAll(async () => {
+  await agent?.close();
+  await server?.stop();
+  folder.remove();
+});
+
+/** The restic commands that `act` ran. */
+async function during(act: () => Promise<unknown>): Promise<string[]> {
+  writeFileSync(calls, "");
+  await act();
+  return readFileSync(calls, "utf8").trimEnd().split("\n");
+}
+
+function pin(repositoryID: string) {
+  const repository = access(server.url("main"), { repositoryID });
+  expect(agent.core.applyConfig(config([policy([source])], [repository]))).toHaveProperty("applied");
+  return repository;
+}
+
+test("a backup opens its repository once, and a restore once to choose and once to restore", async () => {
+  const repository = pin(id);
+  const backup = await during(async () => {
+    expect(await agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
+  });
+  expect(backup).toEqual([expect.stringMatching(/^backup /)]);
+  const restore = await during(async () => {
+    const ended = await agent.restore(restoreCommand(repository, `${folder.path}/restored/a`));
+    expect(ended).toMatchObject({ phase: "Succeeded" });
+  });
+  expect(restore).toEqual([expect.stringMatching(/^snapshots /), expect.stringMatching(/^restore /)]);
+});
+
+test("where restic has no cache the repository is asked for its id, and another one is still found out", async () => {
+  writeFileSync(options, "--no-cache");
+  pin(id);
+  const backup = await during(async () => {
+    expect(await agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
+  });
+  expect(backup).toEqual([expect.stringMatching(/^backup /), expect.stringMatching(/^cat config /)]);
+  pin(PIN);
+  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch", snapshots: [] });
+});
