@@ -81,6 +81,7 @@ export function openCore(options: AgentOptions): AgentCore {
     random: options.random,
     log,
     journal,
+    transaction: state.transaction,
     rules: options.rules,
     paths,
     secrets,

@@ -18,6 +18,8 @@ export interface Machine {
   random: Random;
   log: Log;
   journal: Journal;
+  /** The state's. */
+  transaction<T>(work: () => T): T;
   rules: HostRules;
   paths: Paths;
   secrets: SecretFolder;

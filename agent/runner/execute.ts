@@ -118,20 +118,24 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
 
   function begin(): void {
     const { timeoutMs } = timeoutOf(job);
-    if (!Number.isFinite(endsAt.ms)) {
+    const first = !Number.isFinite(endsAt.ms);
+    if (first) {
       // Wall time, because the start may lie before a restart; a clock that went back must not make the timeout longer.
       const used = Math.min(timeoutMs, Math.max(0, clock.now() - (job.started ?? clock.now())));
       endsAt.ms = clock.monotonic() + timeoutMs - used;
       cancelTimeout = clock.after(timeoutMs - used, () => requestStop("Timeout"));
-      execution.onBegin();
     }
-    const last = journal.attempts(job.uid).at(-1);
-    if (last !== undefined && last.finished === undefined) {
-      log.add("agent", `attempt ${last.attempt} goes on after a restart of the agent`, clock.now());
-      return;
-    }
-    current = (last?.attempt ?? 0) + 1;
-    journal.beginAttempt(job.uid, current, clock.now());
+    // One transaction, because each costs the disk a flush.
+    machine.transaction(() => {
+      if (first) execution.onBegin();
+      const last = journal.attempts(job.uid).at(-1);
+      if (last !== undefined && last.finished === undefined) {
+        log.add("agent", `attempt ${last.attempt} goes on after a restart of the agent`, clock.now());
+      } else {
+        current = (last?.attempt ?? 0) + 1;
+        journal.beginAttempt(job.uid, current, clock.now());
+      }
+    });
   }
 
   function requestStop(reason: StopReason): void {

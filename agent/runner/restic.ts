@@ -1,5 +1,4 @@
 import type { Clock } from "#base/clock.ts";
-import { messageOf } from "#base/errors.ts";
 import { line } from "#protocol/text.ts";
 import { catLockArgv, listLocksArgv, resticEnvironment } from "./argv.ts";
 import { type Answer, askRestic } from "./ask.ts";
@@ -7,11 +6,10 @@ import { type Attempt, type Live, type Machine, stopReason } from "./attempt.ts"
 import { classify, unreachableMessage, type Verdict } from "./classify.ts";
 import { nothingSeen, type Observation, observe } from "./observe.ts";
 import { addressOf, probe } from "./probe.ts";
-import type { ProcessID } from "./process.ts";
 import { redactor } from "./redact.ts";
 import { repositoryCache } from "./repository-cache.ts";
 import { type OpenAccess, secretsOf } from "./secrets.ts";
-import { recordedExit, startDetached } from "./shim.ts";
+import { startDetached } from "./shim.ts";
 import { supervise } from "./supervise.ts";
 
 /** restic on one repository, for one attempt. */
@@ -95,12 +93,11 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     const seen = nothingSeen();
     const known = attempt.steps.find((candidate) => candidate.step === name);
     const folder = known?.folder ?? `${attempt.folder}/${name}`;
-    let process: ProcessID | undefined = known?.process;
+    let process = known?.process;
     let ended: Promise<void> | undefined;
     release.throwIfAborted();
     if (known === undefined) {
       if (attempt.stop.aborted) throw new Error("stopped before restic began");
-      journal.beginStep(uid, attempt.attempt, name, folder, clock.now());
       attempt.log.beginStep(`${attempt.attempt}/${name}`, clock.now());
       ({ exited: ended } = startDetached({
         argv: [machine.resticPath, ...argv()],
@@ -109,19 +106,17 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
         bootID: machine.bootID,
         journal(started) {
           process = started;
-          journal.stepProcess(uid, attempt.attempt, name, started);
+          journal.beginStep(uid, { attempt: attempt.attempt, step: name, folder, process: started }, clock.now());
         },
       }));
     } else {
       attempt.log.resume(`${attempt.attempt}/${name}`);
     }
-    if (process === undefined) return { code: recordedExit(folder), seen };
-
     let locked: string | undefined;
     let over = false;
     const supervision = supervise({
       folder,
-      process,
+      process: process!,
       bootID: machine.bootID,
       clock,
       release,
@@ -147,12 +142,6 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
     });
     try {
       const { code } = await supervision.exit;
-      try {
-        journal.endStep(uid, attempt.attempt, name, clock.now(), code);
-      } catch (error) {
-        // For the reader of dump-state alone: a full disk must not cost the result.
-        machine.log.warn({ uid, step: name, error: messageOf(error) }, "end of a step could not be written");
-      }
       return { code, seen };
     } finally {
       over = true;

@@ -30,8 +30,7 @@ export interface JournalStep {
   attempt: number;
   step: string;
   folder: string;
-  process?: { pid: number; startTime: string; bootID: string };
-  finished: boolean;
+  process: { pid: number; startTime: string; bootID: string };
 }
 
 export interface AttemptEnd {
@@ -60,9 +59,7 @@ export interface Journal {
   beginAttempt(uid: string, attempt: number, now: number): void;
   endAttempt(uid: string, attempt: number, now: number, end: AttemptEnd): void;
   steps(uid: string, attempt: number): JournalStep[];
-  beginStep(uid: string, attempt: number, step: string, folder: string, now: number): void;
-  stepProcess(uid: string, attempt: number, step: string, process: NonNullable<JournalStep["process"]>): void;
-  endStep(uid: string, attempt: number, step: string, now: number, exitCode: number | undefined): void;
+  beginStep(uid: string, step: JournalStep, now: number): void;
   /** Ended before `before`, restores too; the newest first. */
   endedBefore(before: number): { uid: string; kind: string }[];
   forget(uid: string): void;
@@ -86,12 +83,8 @@ export function openJournal(database: DatabaseSync, vault: Vault): Journal {
       "UPDATE attempts SET finished = ?, phase = ?, reason = ?, message = ?, exit_code = ? WHERE uid = ? AND attempt = ?",
     ),
     steps: database.prepare("SELECT * FROM steps WHERE uid = ? AND attempt = ? ORDER BY rowid"),
-    beginStep: database.prepare("INSERT INTO steps (uid, attempt, step, folder, started) VALUES (?, ?, ?, ?, ?)"),
-    stepProcess: database.prepare(
-      "UPDATE steps SET pid = ?, pid_start = ?, boot_id = ? WHERE uid = ? AND attempt = ? AND step = ?",
-    ),
-    endStep: database.prepare(
-      "UPDATE steps SET finished = ?, exit_code = ? WHERE uid = ? AND attempt = ? AND step = ?",
+    beginStep: database.prepare(
+      "INSERT INTO steps (uid, attempt, step, folder, started, pid, pid_start, boot_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     ),
     ended: database.prepare("SELECT uid, kind FROM runs WHERE finished < ? ORDER BY finished DESC"),
     forget: database.prepare("DELETE FROM runs WHERE uid = ?"),
@@ -147,10 +140,8 @@ export function openJournal(database: DatabaseSync, vault: Vault): Journal {
     endAttempt: (uid, attempt, now, { phase, reason, message, exitCode }) =>
       void sql.endAttempt.run(now, phase, reason, message, exitCode ?? null, uid, attempt),
     steps: (uid, attempt) => sql.steps.all(uid, attempt).map(stepOf),
-    beginStep: (uid, attempt, step, folder, now) => void sql.beginStep.run(uid, attempt, step, folder, now),
-    stepProcess: (uid, attempt, step, { pid, startTime, bootID }) =>
-      void sql.stepProcess.run(pid, startTime, bootID, uid, attempt, step),
-    endStep: (uid, attempt, step, now, exitCode) => void sql.endStep.run(now, exitCode ?? null, uid, attempt, step),
+    beginStep: (uid, { attempt, step, folder, process: { pid, startTime, bootID } }, now) =>
+      void sql.beginStep.run(uid, attempt, step, folder, now, pid, startTime, bootID),
     endedBefore: (before) =>
       sql.ended.all(before).map((row) => ({ uid: String(row["uid"]), kind: String(row["kind"]) })),
     forget: (uid) => void sql.forget.run(uid),
@@ -174,12 +165,10 @@ function runOf(row: Row): JournalRun {
 }
 
 function stepOf(row: Row): JournalStep {
-  const { pid, pid_start: startTime, boot_id: bootID } = row;
   return {
     attempt: Number(row["attempt"]),
     step: String(row["step"]),
     folder: String(row["folder"]),
-    ...(typeof pid === "number" ? { process: { pid, startTime: String(startTime), bootID: String(bootID) } } : {}),
-    finished: row["finished"] !== null,
+    process: { pid: Number(row["pid"]), startTime: String(row["pid_start"]), bootID: String(row["boot_id"]) },
   };
 }

@@ -44,11 +44,9 @@ const MIGRATIONS: readonly string[] = [
     step TEXT NOT NULL,
     folder TEXT NOT NULL,
     started INTEGER NOT NULL,
-    pid INTEGER,
-    pid_start TEXT,
-    boot_id TEXT,
-    finished INTEGER,
-    exit_code INTEGER,
+    pid INTEGER NOT NULL,
+    pid_start TEXT NOT NULL,
+    boot_id TEXT NOT NULL,
     PRIMARY KEY (uid, attempt, step),
     FOREIGN KEY (uid, attempt) REFERENCES attempts (uid, attempt) ON DELETE CASCADE
   ) STRICT;
