@@ -56,11 +56,11 @@ describe("the arguments of a backup", () => {
         "--json",
         "--host=web-1",
         "--tag=holdfast",
-        "--exclude=/var/lib/\\[a\\]\\*",
         "--exclude=*.tmp",
         "--exclude=/srv/cache",
         "--exclude=!/srv/cache/keep",
         "--exclude=--odd",
+        "--exclude=/var/lib/\\[a\\]\\*",
         "--exclude-if-present=.nobackup",
         "--exclude-caches",
         "--exclude-larger-than=1000",
@@ -82,12 +82,18 @@ describe("the arguments of a backup", () => {
   test("are paths and patterns of the container where the host's root lies below a prefix", () => {
     const argv = backup({ paths: pathsBelow("/host") });
     expect(argv.slice(argv.indexOf("--") + 1)).toEqual(["/host/srv", "/host/-odd"]);
-    expect(argv.filter((argument) => argument.startsWith("--exclude=")).slice(1)).toEqual([
+    expect(argv.filter((argument) => argument.startsWith("--exclude="))).toEqual([
       "--exclude=*.tmp",
       "--exclude=/host/srv/cache",
       "--exclude=!/host/srv/cache/keep",
       "--exclude=--odd",
+      "--exclude=/var/lib/\\[a\\]\\*",
     ]);
+  });
+  test("leave out the agent's own folders, whatever the policy brings back", () => {
+    const { files } = policy;
+    const argv = backup({ policy: { ...policy, files: { ...files, exclude: ["!/var/lib/**"] } } });
+    expect(argv.filter((argument) => argument.startsWith("--exclude=")).at(-1)).toBe("--exclude=/var/lib/\\[a\\]\\*");
   });
   test("never hold a tag that restic would split into another policy's", () => {
     expect(() => backup({ tags: ["x,policy=backups/other"] })).toThrow("write two tags instead");

@@ -58,8 +58,9 @@ export function backupArgv(options: {
     "--json",
     `--host=${options.host}`,
     ...options.tags.map(tagFlag),
-    ...options.ownFolders.map((folder) => `--exclude=${literalPattern(folder)}`),
     ...files.exclude.map((pattern) => `--exclude=${paths.patternToRestic(pattern)}`),
+    // Last, because a later pattern wins and one of the policy's may begin with `!`.
+    ...options.ownFolders.map((folder) => `--exclude=${literalPattern(folder)}`),
     ...files.excludeIfPresent.map((name) => `--exclude-if-present=${name}`),
     ...(files.excludeCaches ? ["--exclude-caches"] : []),
     ...(files.excludeLargerThanBytes === undefined ? [] : [`--exclude-larger-than=${files.excludeLargerThanBytes}`]),

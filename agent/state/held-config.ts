@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from "node:fs";
 import type { DatabaseSync } from "node:sqlite";
 import { z } from "zod";
 import { config, policyPlan, type RepositoryAccess, repositoryAccess } from "#protocol/config.ts";
+import { line } from "#protocol/text.ts";
+import type { Log } from "../log.ts";
 import { inTransaction } from "./database.ts";
 import { writeDurably } from "./durable-file.ts";
 import type { Seal } from "./seal.ts";
@@ -21,7 +23,7 @@ export interface ConfigStore {
 
 const FILE = "config.sealed";
 
-export function openConfig(database: DatabaseSync, vault: Vault, seal: Seal, file: string): ConfigStore {
+export function openConfig(database: DatabaseSync, vault: Vault, seal: Seal, file: string, log: Log): ConfigStore {
   const select = database.prepare("SELECT value FROM config");
   const upsert = database.prepare(
     `INSERT INTO config (only_row, id, value, applied) VALUES (1, ?, ?, ?)
@@ -30,14 +32,26 @@ export function openConfig(database: DatabaseSync, vault: Vault, seal: Seal, fil
 
   let current = fromDatabase();
   if (current === undefined && existsSync(file)) {
-    current = heldConfig.parse(JSON.parse(Buffer.from(seal.open(FILE, readFileSync(file))).toString("utf8")));
-    toDatabase(current, 0);
+    current = readable(JSON.parse(Buffer.from(seal.open(FILE, readFileSync(file))).toString("utf8")));
+    if (current !== undefined) toDatabase(current, 0);
+  }
+
+  /** What another version of the agent has kept in a form that this one does not know must not keep it from starting. */
+  function readable(kept: unknown): HeldConfig | undefined {
+    const { data, error } = heldConfig.safeParse(kept);
+    if (error !== undefined) {
+      log.error(
+        { error: line(z.prettifyError(error)) },
+        "the kept configuration was written by another version of the agent and cannot be read: no schedule fires until the operator has sent it again",
+      );
+    }
+    return data;
   }
 
   function fromDatabase(): HeldConfig | undefined {
     const value = select.get()?.["value"];
     if (typeof value !== "string") return undefined;
-    return heldConfig.parse({ ...JSON.parse(value), repositories: vault.get("repositories") });
+    return readable({ ...JSON.parse(value), repositories: vault.get("repositories") });
   }
 
   function toDatabase(held: HeldConfig, now: number): void {

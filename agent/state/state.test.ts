@@ -118,6 +118,32 @@ describe("the state folder", () => {
     expect(statSync(`${dir}/key`).mode & 0o777).toBe(0o600);
   });
 
+  test("reads the configuration that an agent 0.1.0 has kept", async () => {
+    const kept = JSON.parse(readFileSync(new URL("config-0.1.0.json", import.meta.url), "utf8"));
+    const first = await opened();
+    first.config.write(kept, 1);
+    await closed(first);
+    expect((await opened()).config.read()).toEqual(kept);
+    expect(messages).toEqual([]);
+  });
+
+  test.each(["database", "sealed file"])(
+    "starts with a configuration in its %s that it cannot read, and says so",
+    async (where) => {
+      const first = await opened();
+      first.config.write({ ...held, policies: [{ ...plan, timeoutMs: "a day" as never }] }, 1);
+      await closed(first);
+      if (where === "sealed file") rmSync(`${dir}/agent.db`);
+      const second = await opened();
+      expect(second.config.read()).toBeUndefined();
+      expect(messages).toContainEqual(
+        expect.stringContaining("cannot be read: no schedule fires until the operator has sent it again"),
+      );
+      second.config.write(held, 2);
+      expect(second.config.read()).toEqual(held);
+    },
+  );
+
   test("keeps identity and configuration over a restart", async () => {
     const first = await opened();
     expect(first.identity.read()).toBeUndefined();

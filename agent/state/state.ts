@@ -67,7 +67,7 @@ export async function openState(options: {
       return {
         dir,
         identity: openIdentity(database, vault, seal, path(FILES.identity)),
-        config: openConfig(database, vault, seal, path(FILES.config)),
+        config: openConfig(database, vault, seal, path(FILES.config), log),
         journal: openJournal(database, vault),
         outbox: openOutbox(database),
         commands: openCommands(database),

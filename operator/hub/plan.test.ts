@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import { config, type RepositoryAccess } from "#protocol/config.ts";
 import {
   at,
@@ -85,6 +86,28 @@ test("a policy is planned whole, with its defaults filled in, as the wire takes 
     ],
   });
   expect(carriedOut(plan)).toEqual(["policy-www"]);
+});
+
+test("every field of a policy's files and restic options reaches the agent", () => {
+  // Required, so that a field added to the schema does not compile here before it is planned.
+  const files: Required<BackupPolicy["spec"]["files"]> = {
+    paths: ["/srv"],
+    minFiles: 1,
+    requireMountpoint: true,
+    exclude: ["*.tmp"],
+    excludeIfPresent: [".nobackup"],
+    excludeCaches: true,
+    excludeLargerThanBytes: 1000,
+    oneFileSystem: true,
+  };
+  const restic: Required<NonNullable<BackupPolicy["spec"]["restic"]>> = {
+    compression: "max",
+    packSizeMiB: 64,
+    readConcurrency: 4,
+    skipIfUnchanged: true,
+  };
+  const policy = policyOf("www", { spec: { files, restic } });
+  expect(planned([entry({ policy })]).policies).toMatchObject([{ files, restic }]);
 });
 
 describe("a policy that cannot be resolved is kept as the agent has it, and its repository is not sent", () => {
