@@ -8,7 +8,7 @@ export default defineConfig({
     // The integration tests share one control plane and start real programs; more at once makes them slow, not fast.
     maxWorkers: 2,
     projects: [
-      { test: { name: "unit", include: ["**/*.test.ts"], exclude: [...never, ...integration], testTimeout: 10_000 } },
+      { test: { name: "unit", include: ["**/*.test.ts"], exclude: [...never, ...integration], testTimeout: 30_000 } },
       {
         test: {
           name: "integration",
