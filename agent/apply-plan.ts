@@ -1,4 +1,5 @@
 import type { Config, PolicyPlan } from "#protocol/config.ts";
+import type { ConfigRefusal } from "#protocol/outcome.ts";
 import { validate } from "#protocol/slots.ts";
 import type { HeldConfig } from "./state/held-config.ts";
 
@@ -11,7 +12,7 @@ export function applyPlan(
   held: HeldConfig | undefined,
   plan: Config,
   hostUID: string,
-): { held: HeldConfig } | { refused: string; message: string } {
+): { held: HeldConfig } | { refused: ConfigRefusal; message: string } {
   if (plan.host.uid !== hostUID) {
     return {
       refused: "WrongHost",

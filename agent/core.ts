@@ -234,10 +234,10 @@ export function openCore(options: AgentOptions): AgentCore {
     },
     command(command) {
       if (stopped) return { state: "refused", message: "the agent is ending" };
+      // The journal remembers longer than the commands: as long as a result waits for its acknowledgement.
+      const known = commands.find(command.id) ?? journal.find(command.id)?.uid;
       try {
         return state.transaction((): Answer => {
-          // The journal remembers longer than the commands: as long as a result waits for its acknowledgement.
-          const known = commands.find(command.id) ?? journal.find(command.id)?.uid;
           if (known !== undefined) {
             answerAgain(known);
             return { state: "duplicate" };
@@ -253,6 +253,8 @@ export function openCore(options: AgentOptions): AgentCore {
         });
       } catch (error) {
         log.error({ command: command.id, error: messageOf(error) }, "command could not be written");
+        // What was written down before goes on, though its record cannot be sent again just now: a refusal would end it.
+        if (known !== undefined) return { state: "duplicate" };
         return {
           state: "refused",
           message: `the agent could not write the command down: ${messageOf(error)}`.slice(0, 1024),

@@ -7,6 +7,7 @@ import {
   DEFAULT_RULES,
   type HostRules,
   isSecretVariable,
+  REPOSITORY_SCHEMES,
   schemeOf,
 } from "./rules.ts";
 
@@ -103,6 +104,40 @@ describe("what a host refuses, and how that is changed", () => {
     expect(check).toThrow(cure);
   });
 });
+
+const ALL = { ...DEFAULT_RULES, repositorySchemes: REPOSITORY_SCHEMES };
+
+test.each([
+  "rest:https://user:pw@host/",
+  "rest:https://user@host/",
+  "s3:HTTPS://user:pw@host/bucket",
+  "s3://user:pw@host/bucket",
+  "sftp://user:pw@host/srv",
+  "sftp:user:pw@host:/srv",
+])("%s holds credentials and is refused without repeating them", (url) => {
+  const error = expect.objectContaining({ message: expect.not.stringContaining("pw@") });
+  expect(() => checkRepository(ALL, url, [])).toThrow(/take them out of url/);
+  expect(() => checkRepository(ALL, url, [])).toThrow(error);
+});
+
+test.each([
+  "rest:http://[::1]:8000/a@b",
+  "s3:https://host:9000/bucket/a@b",
+  "sftp:user@host:/srv/a@b",
+  "sftp://user@host:2222//srv",
+  "b2:bucket:path@x",
+  "rclone:remote:path@x",
+  "/mnt/a:b@c",
+])("%s holds none", (url) => {
+  expect(() => checkRepository(ALL, url, [])).not.toThrow();
+});
+
+test.each(["rclone:remote,ssh=reboot:path", "rclone::sftp,host=h,ssh=reboot:path", "rclone::local:/", "rclone:remote"])(
+  "%s names no remote of the host's own, and is refused: rclone would run what stands there",
+  (url) => {
+    expect(() => checkRepository(ALL, url, [])).toThrow(/may only name an rclone remote that this host's rclone.conf/);
+  },
+);
 
 test("an unknown prefix is a local path, as restic reads it", () => {
   expect(schemeOf("foo:bar")).toBe("local");

@@ -176,10 +176,18 @@ export function checkRepository(rules: HostRules, url: string, variables: readon
   if (!rules.repositorySchemes.includes(scheme)) {
     throw refused(`a repository of kind ${scheme}`, "repositorySchemes", rules.repositorySchemes, scheme);
   }
-  if (/^[a-z0-9]+:https?:\/\/[^/]*@/.test(url)) {
+  if (/^[a-z0-9]+:https?:\/\/[^/]*@|^(rest|s3|sftp):([a-z0-9]*:?\/\/)?[^/@]*:[^/]*@/i.test(url)) {
     throw new HoldfastError(
       "agent/refused-by-host",
       "the repository's url holds a user or password: take them out of url and put them into the Secret named in envFrom",
+    );
+  }
+  // rclone would take options in it, too, such as ssh="any command", or a password.
+  if (scheme === "rclone" && !/^rclone:[^:,]+:/.test(url)) {
+    throw new HoldfastError(
+      "agent/refused-by-host",
+      "the repository's url may only name an rclone remote that this host's rclone.conf holds, as in rclone:remote:path: " +
+        "put its options there",
     );
   }
   const free = variables.filter((name) => !ENVIRONMENT[scheme].includes(name));

@@ -1,11 +1,13 @@
+import type { ErrorCode } from "./error-codes.ts";
+
 /**
- * The one error class of Holdfast. `code` is stable, `<area>/<what>` in kebab case, and documented once; `message` says
- * what is wrong, where, and what to do about it, and never holds a secret. Put the underlying error in `cause`.
+ * The one error class of Holdfast. `code` is stable and explained in docs/errors.md; `message` says what is wrong, where,
+ * and what to do about it, and never holds a secret. Put the underlying error in `cause`.
  */
 export class HoldfastError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
 
-  constructor(code: string, message: string, options?: { cause?: unknown }) {
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = "HoldfastError";
     this.code = code;

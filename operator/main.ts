@@ -3,10 +3,12 @@ import { pino } from "pino";
 import { collectDefaultMetrics, Registry } from "prom-client";
 import { systemClock as clock } from "#base/clock.ts";
 import { HoldfastError, messageOf } from "#base/errors.ts";
+import { ExitCode } from "#base/exit-code.ts";
 import { systemRandom as random } from "#base/random.ts";
 import { RELEASE } from "#protocol/version.ts";
 import { type OperatorConfig, readConfig } from "./config.ts";
 import { openCaches } from "./controllers/caches.ts";
+import { EventObserver } from "./controllers/events/observer.ts";
 import { deadReplicaController } from "./controllers/host/dead-replicas.ts";
 import { hostController } from "./controllers/host/reconcile.ts";
 import { policyController } from "./controllers/policy/reconcile.ts";
@@ -39,6 +41,7 @@ import { HttpClient } from "./kube/client.ts";
 import { loadConnection } from "./kube/connection.ts";
 import { EventRecorder } from "./kube/events.ts";
 import { Informers } from "./kube/informers.ts";
+import { isForbidden, isTransient, isUnauthorized } from "./kube/kube-error.ts";
 import { LeaderElector } from "./kube/leader.ts";
 import type { Log } from "./kube/log.ts";
 import { kubeMetrics } from "./kube/metrics.ts";
@@ -65,6 +68,8 @@ function createLog(level: OperatorConfig["logLevel"]): Log {
     base: {},
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
+    // Not what else hangs on an error: that may be anything.
+    serializers: { err: ({ name, message, stack }: Error) => ({ type: name, message, stack }) },
     redact: { paths: SECRET_FIELDS.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: "[redacted]" },
   });
 }
@@ -80,15 +85,20 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   const parts = { client, clock, random, log, metrics };
   log.info({ version: RELEASE, replica: identity, server: connection.server.host }, "starting");
 
-  const installation = await persist(parts, stop, () => loadInstallation(client, config.namespace, clock.now()));
+  // An API server that has only just started refuses what it allows a moment later, and a Role may come after its Pod.
+  const waits = (error: unknown) => {
+    const lacks = isForbidden(error) || isUnauthorized(error);
+    if (lacks) log.error({ error: messageOf(error) }, "the operator waits: it lacks a right");
+    return lacks || isTransient(error);
+  };
+  const load = () => loadInstallation(client, config.namespace, clock.now());
+  const installation = await persist(parts, stop, load, waits);
   const { clusterID, pin } = installation;
 
   const informers = new Informers({ ...parts, namespaces: config.watchNamespaces });
   const caches = openCaches(informers);
-  const leases = new ReplicaLeases({
-    informer: informers.of(Leases, { namespaces: [config.namespace], labelSelector: REPLICA_LABEL }),
-    clock,
-  });
+  const replicaLeases = informers.of(Leases, { namespaces: [config.namespace], labelSelector: REPLICA_LABEL });
+  const leases = new ReplicaLeases({ informer: replicaLeases, clock });
   const replicaLease = new ReplicaLease({ client, namespace: config.namespace, identity, clock, log });
   const events = new EventRecorder({ client, component: "holdfast.dev/operator", identity, clock, log, metrics });
 
@@ -130,12 +140,10 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
       records,
       progress: new ProgressWriter({ ...parts, caches, lastWrites, tasks }),
       commands: new CommandAnswers({
+        ...parts,
         caches,
-        records,
         tasks,
         tries: desired.tries,
-        clock,
-        log,
         signal: running.signal,
       }),
     },
@@ -165,11 +173,12 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
     tokenController({ ...controlled, address }),
     revocationController(controlled),
     hostController({ ...controlled, secrets, planner: desired }),
-    deadReplicaController({ ...controlled, leases }),
+    deadReplicaController({ ...controlled, leases, replicaLeases }),
     repositoryController({ ...controlled, secrets }),
     policyController({ ...controlled, events }),
     runController(controlled),
     restoreController(controlled),
+    new EventObserver({ ...controlled, events }),
   ];
   const stopControllers = new AbortController();
   let controlling: Promise<unknown> = Promise.resolve();
@@ -242,21 +251,27 @@ async function main(): Promise<void> {
   for (const signal of ["SIGTERM", "SIGINT"] as const) {
     process.on(signal, () => {
       // Who asks twice does not want to wait.
-      if (stop.signal.aborted) process.exit(1);
+      if (stop.signal.aborted) process.exit(ExitCode.failed);
       stop.abort(new Error(`received ${signal}`));
     });
   }
   let log: Log | undefined;
+  // Node would print all that hangs on the error, and that may be anything.
+  process.on("uncaughtException", (error) => {
+    if (log === undefined) console.error(error.stack);
+    else log.error({ err: error }, "the operator crashed, please report this");
+    process.exit(ExitCode.failed);
+  });
   try {
     const config = readConfig(process.env);
     log = createLog(config.logLevel);
     const clean = await run(config, log, stop.signal);
-    process.exit(clean ? 0 : 1);
+    process.exit(clean ? ExitCode.ok : ExitCode.failed);
   } catch (error) {
     const code = error instanceof HoldfastError ? error.code : "unexpected";
     if (log === undefined) console.error(messageOf(error));
     else log.error({ code, error: messageOf(error) }, "the operator cannot go on");
-    process.exit(1);
+    process.exit(ExitCode.failed);
   }
 }
 

@@ -5,19 +5,19 @@ import type { Restore } from "#crds/restore.ts";
 import { attach } from "../hack/cluster/cluster.ts";
 import { kubectl } from "../hack/cluster/kubectl.ts";
 import type { Machine } from "../hack/stage/machine.ts";
-import { Stage } from "../hack/stage/stage.ts";
+import { Stage, type StageOptions } from "../hack/stage/stage.ts";
 import { until } from "../hack/stage/until.ts";
 
 /** The seconds a condition may take; a test that needs more says so. */
 const PATIENCE = 60;
 
 /** Call it at the top of a test file: Holdfast on real parts for its tests, taken down after them. */
-export function testStage(): () => Stage {
+export function testStage(options: Pick<StageOptions, "resticOfAgents"> = {}): () => Stage {
   let stage: Stage | undefined;
   beforeAll(async () => {
     const id = randomBytes(4).toString("hex");
     const cluster = attach(inject("clusterDirectory"));
-    stage = await Stage.set({ cluster, namespace: `e2e-${id}`, system: `e2e-${id}-system` });
+    stage = await Stage.set({ ...options, cluster, namespace: `e2e-${id}`, system: `e2e-${id}-system` });
   });
   afterAll(async () => {
     if (stage === undefined) return;

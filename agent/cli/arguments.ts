@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { HoldfastError } from "#base/errors.ts";
+import { maskTokens } from "#protocol/enroll.ts";
 import { type Command, type Parsed, SETTINGS, type Setting, type Settings } from "./settings.ts";
 
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
@@ -37,7 +38,8 @@ export function readArguments(command: Command, argv: string[], env: NodeJS.Proc
     }
   }
   if (problems.length > 0) {
-    throw new HoldfastError("cli/usage", `${problems.join("\n")}\nholdfast-agent ${command} --help explains each.`);
+    const text = maskTokens(problems.join("\n"));
+    throw new HoldfastError("cli/usage", `${text}\nholdfast-agent ${command} --help explains each.`);
   }
   return values as Values;
 }
@@ -58,8 +60,9 @@ function readFlags(
   const { tokens } = parseArgs({ args: argv, options, strict: false, tokens: true });
   const flags: { [flag: string]: string[] } = {};
   for (const token of tokens) {
+    // It is not repeated: behind a flag that does not exist stands, mostly, a password or a token.
     if (token.kind === "positional")
-      problems.push(`${JSON.stringify(token.value)} is not expected; ${command} takes flags only`);
+      problems.push(`argument ${token.index + 1} belongs to no flag; ${command} takes flags only`);
     if (token.kind !== "option") continue;
     const setting = own.find(([, { flag }]) => flag === token.name)?.[1];
     if (!setting) problems.push(`${token.rawName} is no flag of ${command}`);

@@ -66,9 +66,9 @@ function duration(text: string): Parsed<number> {
 function serverURL(text: string): Parsed<URL> {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol !== "https:" || url.username !== "" || url.search !== "" || url.hash !== "") {
-    return {
-      problem: `is ${JSON.stringify(text)}; write the operator's address, such as https://holdfast.example.com:8443`,
-    };
+    // What is no address, or has a user in it, may hold a password.
+    const shown = /^[\w.:/-]*$/.test(text) ? `is ${JSON.stringify(text)}` : "is no such address";
+    return { problem: `${shown}; write the operator's address, such as https://holdfast.example.com:8443` };
   }
   return { value: url };
 }
@@ -79,6 +79,14 @@ function pin(text: string): Parsed<string | undefined> {
   return {
     problem: "is no pin; it reads sha256/ and 44 characters of base64 (key pin of the token's Secret), or none",
   };
+}
+
+function tokenFile(text: string): Parsed<string | undefined> {
+  if (text.startsWith("hft_")) {
+    const cure = "write it to a file with mode 0600, or give it on standard input";
+    return { problem: `is the token itself, which others could read here: make a new one, and ${cure}` };
+  }
+  return { value: text === "-" ? undefined : text };
 }
 
 function hostname(text: string): Parsed<string> {
@@ -127,7 +135,7 @@ export const SETTINGS = {
     commands: ["enroll"],
     help: "File with the token, readable by its owner only. `-` is standard input. A token is never an argument or a variable: both can be read by others.",
     byDefault: "-",
-    parse: one((text) => (text === "-" ? { value: undefined } : { value: text })),
+    parse: one(tokenFile),
   }),
   again: setting({
     flag: "again",
@@ -176,7 +184,9 @@ export const SETTINGS = {
     commands: ["run"],
     help: "The restic program: a path, or a name to look up in PATH.",
     byDefault: "restic",
-    parse: one((text) => (text === "" ? { problem: "is empty" } : { value: text })),
+    parse: one((text) =>
+      text === "" ? { problem: "is empty; write a path, or a name to look up in PATH" } : { value: text },
+    ),
   }),
   backupRoots: setting({
     ...rule("backupRoots"),

@@ -1,6 +1,7 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
 import type { Hello } from "#protocol/frames.ts";
+import type { ConfigRefusal } from "#protocol/outcome.ts";
 import type { Progress, Record } from "#protocol/record.ts";
 
 /** Who this agent is, from its enrolment. The credential is a secret: sealed at rest, never logged. */
@@ -54,7 +55,7 @@ export interface Core {
   /** UIDs of runs and restores that are queued or running. */
   active(): string[];
   /** Puts a whole configuration in force, or says why not and keeps the old one. */
-  applyConfig(config: Config): { applied: string } | { refused: string; message: string };
+  applyConfig(config: Config): { applied: string } | { refused: ConfigRefusal; message: string };
   /** Journals and starts (or queues) a command; `duplicate` puts the recorded outcome into the outbox again. */
   command(command: Command): { state: "accepted" | "duplicate" | "expired" | "refused"; message?: string };
   outbox: {

@@ -8,8 +8,6 @@ import type { Identity } from "./core.ts";
 import { networkError } from "./network-error.ts";
 
 const MAX_ERROR_BODY_BYTES = 8 * 1024;
-/** A server's wish beyond this is not believed. */
-const MAX_RETRY_AFTER_SECONDS = 3600;
 /** How long the peer may take to answer our close frame. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
@@ -46,6 +44,9 @@ export function dial(
     ...(identity.ca.length === 0 ? {} : { ca: identity.ca }),
     maxPayload: MAX_FRAME_BYTES,
     perMessageDeflate: false,
+    // What ws allows by itself costs tens of MiB where a server sends a frame in pieces of one byte.
+    maxFragments: 64,
+    maxBufferedChunks: 4096,
     followRedirects: false,
   });
   let ended = false;
@@ -100,8 +101,7 @@ function readError(
 ): void {
   const status = response.statusCode ?? 0;
   const seconds = Number(response.headers["retry-after"]);
-  const retryAfter =
-    Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: Math.min(seconds, MAX_RETRY_AFTER_SECONDS) * 1000 } : {};
+  const retryAfter = Number.isFinite(seconds) && seconds > 0 ? { retryAfterMs: seconds * 1000 } : {};
   let body = "";
   response.setEncoding("utf8");
   response.on("data", (chunk: string) => {

@@ -1,7 +1,8 @@
 import { decodeServerFrame, type ServerFrame } from "#protocol/frames.ts";
-import { Close, MAX_MALFORMED_FRAMES, SILENCE_MS } from "#protocol/limits.ts";
+import { Close, MAX_MALFORMED_FRAMES, MAX_MESSAGE_LENGTH, MAX_OUTBOUND_BYTES, SILENCE_MS } from "#protocol/limits.ts";
+import { line } from "#protocol/text.ts";
 import { PROTOCOL_VERSION } from "#protocol/version.ts";
-import { HEALTHY_SESSION_MS, reconnectDelay, spread } from "./backoff.ts";
+import { HEALTHY_SESSION_MS, MAX_RETRY_AFTER_MS, reconnectDelay, spread } from "./backoff.ts";
 import { fill, onAck, onEntries, onProgress, onProgressDue, onRejected, progressWakeAt } from "./link-records.ts";
 import {
   errorEffect,
@@ -54,6 +55,7 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
     case "message":
       return onMessage(heard(state, now), event.text, now);
     case "buffered":
+      if (event.bytes > 2 * MAX_OUTBOUND_BYTES) return lost(state, "the server does not read what it is sent", now);
       return fill({ ...state, buffered: event.bytes });
     case "recorded":
       return fill({ ...state, outbox: { ...state.outbox, more: true } });
@@ -65,7 +67,8 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
       if (!state.session) return [state, []];
       const { id, result } = event;
       if ("applied" in result) return [state, [{ type: "send", frame: { type: "config_applied", id } }]];
-      const { refused: reason, message } = result;
+      const { refused: reason } = result;
+      const message = line(result.message, MAX_MESSAGE_LENGTH);
       const log: LinkEffect = {
         type: "log",
         level: "warn",
@@ -74,11 +77,12 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
       };
       return [state, [{ type: "send", frame: { type: "config_refused", id, reason, message } }, log]];
     }
-    case "answered":
-      return [
-        state,
-        state.session ? [{ type: "send", frame: { type: "command_status", id: event.id, ...event.answer } }] : [],
-      ];
+    case "answered": {
+      if (!state.session) return [state, []];
+      const { state: answer, message } = event.answer;
+      const said = message === undefined ? {} : { message: line(message, MAX_MESSAGE_LENGTH) };
+      return [state, [{ type: "send", frame: { type: "command_status", id: event.id, state: answer, ...said } }]];
+    }
     case "stop":
       return [{ ...state, phase: "stopped" }, hangUp(state, Close.goingAway, "the agent stops")];
   }
@@ -246,7 +250,7 @@ function leaveWhenDone([state, effects]: Step, now: Moment): Step {
 
 /** The server chose the time at random for each agent; a second of our own keeps equal ones apart. */
 function leave(state: LinkState, retryAfterMs: number, now: Moment): Step {
-  const delay = retryAfterMs + now.chance * Math.min(1000, state.settings.firstDelayMs);
+  const delay = Math.min(retryAfterMs, MAX_RETRY_AFTER_MS) + now.chance * Math.min(1000, state.settings.firstDelayMs);
   return lost(state, "the operator asked to connect again", now, delay);
 }
 

@@ -1,5 +1,6 @@
-import type { RecordFrame } from "#protocol/frames.ts";
+import { type RecordFrame, recordFrame } from "#protocol/frames.ts";
 import { MAX_FRAME_BYTES, MAX_OUTBOUND_BYTES, MAX_UNACKED_RECORDS } from "#protocol/limits.ts";
+import type { SetAside } from "#protocol/outcome.ts";
 import type { OutboxEntry, ProgressReport } from "./core.ts";
 import { errorEffect, type FrameOf, type LinkEffect, type LinkState, type Moment, type Step } from "./link-state.ts";
 
@@ -31,9 +32,10 @@ export function onEntries(state: LinkState, entries: readonly OutboxEntry[], lim
     // What was reported before its end must not arrive after it.
     progress.delete(record.uid);
     const frame: RecordFrame = { type: "record", stream, seq, record };
-    if (Buffer.byteLength(JSON.stringify(frame)) > MAX_FRAME_BYTES) {
-      const message = `the record is over ${MAX_FRAME_BYTES} bytes as a frame`;
-      effects.push({ type: "reject", stream, seq, code: "too_large", message });
+    const unfit = unfitness(frame);
+    if (unfit !== undefined) {
+      const { message } = unfit;
+      effects.push({ type: "reject", stream, seq, ...unfit });
       effects.push({
         type: "log",
         level: "warn",
@@ -49,6 +51,17 @@ export function onEntries(state: LinkState, entries: readonly OutboxEntry[], lim
   const more = state.outbox.more || entries.length === limit;
   const [next, read] = fill({ ...state, progress, outbox: { stream, sentUpTo, unacked, more } });
   return [next, [...effects, ...read]];
+}
+
+/** Why the operator could not take a record: sent all the same, it would close the connection again and again. */
+function unfitness(frame: RecordFrame): { code: SetAside; message: string } | undefined {
+  if (Buffer.byteLength(JSON.stringify(frame)) > MAX_FRAME_BYTES) {
+    return { code: "too_large", message: `the record is over ${MAX_FRAME_BYTES} bytes as a frame` };
+  }
+  const [issue] = recordFrame.safeParse(frame).error?.issues ?? [];
+  return (
+    issue && { code: "malformed", message: `the record breaks the protocol: ${issue.path.join(".")}: ${issue.message}` }
+  );
 }
 
 export function onAck(state: LinkState, { stream, seq }: FrameOf<"ack">): Step {

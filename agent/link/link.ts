@@ -78,6 +78,9 @@ export class Link {
         this.#state = state;
         configured ||= next.type === "config";
         for (const effect of effects) this.#perform(effect);
+        // Also what ws answers to pings by itself waits there.
+        const bytes = this.#connection?.buffered ?? 0;
+        if (bytes !== this.#state.buffered && this.#connection) this.#events.push({ type: "buffered", bytes });
       }
     } finally {
       this.#stepping = false;
@@ -155,8 +158,6 @@ export class Link {
       if (this.#connection !== connection || this.#state.buffered === 0) return;
       this.#step({ type: "buffered", bytes: connection.buffered });
     });
-    if (connection.buffered !== this.#state.buffered)
-      this.#events.push({ type: "buffered", bytes: connection.buffered });
   }
 
   #now(): Moment {

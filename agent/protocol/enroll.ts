@@ -50,13 +50,17 @@ export function parseCredential(credential: string): { namespace: string; host: 
   return match ? { namespace: match[1]!, host: match[2]!, secret: match[3]! } : undefined;
 }
 
+/** `text` with every token and credential in it made `***`: for what is repeated of something a user has typed. */
+export function maskTokens(text: string): string {
+  return text.replace(/hf[at]_[A-Za-z0-9._-]+/g, "***");
+}
+
 /** The Host name a machine gets: its hostname in lower case, anything a name cannot hold made `-`, at most 63 characters. */
 export function hostNameOf(hostname: string): string {
   return hostname
     .toLowerCase()
     .replace(/[^a-z0-9.-]/g, "-")
-    .replace(/\.{2,}/g, ".")
-    .replace(/-?\.-?/g, ".")
+    .replace(/[-.]*\.[-.]*/g, ".")
     .slice(0, 63)
     .replace(/^[-.]+|[-.]+$/g, "");
 }

@@ -1,8 +1,12 @@
 import { z } from "zod";
 import { MAX_LOG_TAIL_BYTES, MAX_MESSAGE_LENGTH, MAX_PATH_LENGTH } from "./limits.ts";
 import { RESERVED_TAG } from "./names.ts";
+import { line } from "./text.ts";
 
-/** Field types that several frames share. Everything that crosses the wire is bounded here. */
+/**
+ * Field types that several frames share. Everything that crosses the wire is bounded here, and words that people are shown
+ * are made harmless before anything else sees them: their author may be a machine that was broken into.
+ */
 
 /** A Kubernetes object name (RFC 1123 subdomain). */
 export const name = z
@@ -21,8 +25,8 @@ export const uid = z
   .min(1)
   .max(128)
   .regex(/^[A-Za-z0-9._:-]+$/);
-/** RFC 3339 in UTC. */
-export const time = z.iso.datetime({ offset: true });
+/** RFC 3339. Without a bound its fraction of a second could fill a frame. */
+export const time = z.iso.datetime({ offset: true }).max(35);
 export const epoch = z.int().min(0);
 /** SHA-256 in hexadecimal. */
 export const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -47,7 +51,10 @@ export const tag = z
   .min(1)
   .max(128)
   .refine((value) => !value.includes(",") && !RESERVED_TAG.test(value), "is no tag a user may set");
-export const message = z.string().max(MAX_MESSAGE_LENGTH);
+export const message = z
+  .string()
+  .max(MAX_MESSAGE_LENGTH)
+  .transform((text) => line(text, MAX_MESSAGE_LENGTH));
 export const reason = z
   .string()
   .max(64)
@@ -56,7 +63,14 @@ export const logTail = z.string().max(MAX_LOG_TAIL_BYTES);
 /** A count or a size in bytes; restic's are unsigned 64-bit, ours end at 2^53-1. */
 export const count = z.int().min(0);
 export const durationMs = z.int().min(0);
-export const short = z.string().max(256);
+export const word = z
+  .string()
+  .max(64)
+  .transform((text) => line(text, 64));
+export const short = z
+  .string()
+  .max(256)
+  .transform((text) => line(text, 256));
 
 export const limits = z.object({
   /** KiB per second; absent is unlimited. */

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { commandFrames } from "./command.ts";
 import { config } from "./config.ts";
+import { maskTokens } from "./enroll.ts";
 import * as field from "./fields.ts";
 import { MAX_ACTIVE, MAX_FRAME_BYTES } from "./limits.ts";
 import { progress, record } from "./record.ts";
@@ -26,7 +27,7 @@ export const hello = z.object({
     hostname: field.short,
     kernel: field.short,
     installedAs: z.enum(["Process", "Service", "DaemonSet"]),
-    capabilities: z.array(z.string().max(64)).max(32),
+    capabilities: z.array(field.word).max(32),
   }),
   wallTime: field.time,
   highestEpoch: field.epoch,
@@ -79,7 +80,7 @@ const rejected = z.object({
   epoch: field.epoch,
   stream: field.uid,
   seq: z.int().min(1),
-  code: z.string().max(64),
+  code: field.word,
   message: field.message,
 });
 
@@ -162,7 +163,7 @@ function decode<T>(schema: z.ZodType<T>, types: ReadonlySet<string>, text: strin
   }
   const type = typeof value === "object" && value !== null && "type" in value ? value.type : undefined;
   if (typeof type !== "string") return { malformed: "frame has no type" };
-  if (!types.has(type)) return { unsupported: type.slice(0, 64) };
+  if (!types.has(type)) return { unsupported: maskTokens(type).slice(0, 64) };
   const result = schema.safeParse(value);
   if (result.success) return { frame: result.data };
   // Paths and messages only: the value itself may hold a secret.

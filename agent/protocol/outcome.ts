@@ -21,7 +21,7 @@ export function isTerminal(phase: string | undefined): phase is TerminalPhase {
 
 /**
  * Why a run is in its phase: the `reason` of a BackupRun, a Restore and of the conditions made from them. Each is
- * explained, with what to do, in docs/errors.md.
+ * explained in hack/gen/errors, of which docs/errors.md is made.
  */
 export const Reason = {
   Completed: "Completed",
@@ -34,7 +34,6 @@ export const Reason = {
   Interrupted: "Interrupted",
   Lost: "Lost",
   HostRefused: "HostRefused",
-  PolicyUnknown: "PolicyUnknown",
   PathMissing: "PathMissing",
   NotMountpoint: "NotMountpoint",
   TooFewFiles: "TooFewFiles",
@@ -56,3 +55,9 @@ export const Reason = {
   AgentError: "AgentError",
 } as const;
 export type Reason = (typeof Reason)[keyof typeof Reason];
+
+/** Why an agent keeps the configuration it has: the `reason` of a Host's condition ConfigApplied. */
+export type ConfigRefusal = "AgentError" | "PolicyLost" | "RepositoryUnknown" | "ScheduleInvalid" | "WrongHost";
+
+/** Why a result was set aside on the host instead of being written, where that is not an error code. */
+export type SetAside = "forbidden" | "malformed" | "too_large" | "unexpected";

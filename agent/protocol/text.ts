@@ -1,16 +1,15 @@
 /**
  * Text from hosts, repositories and restic is shown in terminals, web pages and chat messages. These characters could
- * move the cursor, recolour or reorder what an operator reads, so they never pass: C0 and C1 controls (but \n and \t),
- * ANSI escape sequences, bidirectional overrides and isolates, zero-width and line-separator characters, lone surrogates.
+ * move the cursor, recolour, reorder or hide what an operator reads, so they never pass: C0 and C1 controls (but \n and
+ * \t), ANSI escape sequences, bidirectional controls, everything that is drawn as nothing, line separators, lone surrogates.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
 const ANSI = /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const ACTING = /[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\ufff9-\ufffb]|(?![\n\t])\p{Cc}/gu;
 
 /** `text` without anything that acts instead of being read; newlines and tabs stay. */
 export function harmless(text: string): string {
-  return text.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(CONTROLS, "").toWellFormed();
+  return text.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(ACTING, "").toWellFormed();
 }
 
 /** One harmless line of at most `limit` UTF-16 units; a cut is shown by an ellipsis. */

@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import type { ErrorCode } from "#base/error-codes.ts";
 import { HoldfastError, messageOf } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
 import type { Reason } from "#protocol/outcome.ts";
@@ -77,7 +78,7 @@ export function stoppedVerdict(attempt: Attempt): Verdict | undefined {
   }
 }
 
-const REASONS: { readonly [code: string]: Reason } = {
+const REASONS: Readonly<Partial<Record<ErrorCode, Reason>>> = {
   "agent/refused-by-host": "HostRefused",
   "agent/bad-path": "HostRefused",
   "agent/bad-tag": "HostRefused",

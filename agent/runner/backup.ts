@@ -50,6 +50,9 @@ export async function backup(
     for (const path of policy.files.paths) checkSource(machine.rules, path, machine.ownFolders, machine.paths);
     const problem = (await checkSources(policy.files, machine.paths)) ?? (await restic.unreachable());
     if (problem !== undefined) return { phase: "Failed", ...problem, snapshots: [] };
+    // The attempt before may have saved, though the repository could not be asked then.
+    const before = attempt.attempt > 1 ? await saved(restic, attempt, spec) : undefined;
+    if (before?.phase === "Succeeded") return before;
   }
 
   const tags = snapshotTags({
@@ -92,6 +95,10 @@ export async function backup(
 
   const snapshot = seen.summary?.snapshotID;
   const verdict = restic.verdict({ code, seen }, access === undefined || access.repositoryID !== undefined);
+  if (verdict.reason === "Interrupted") {
+    // Killed, but maybe not before it had saved.
+    return { ...(await saved(access === undefined ? undefined : restic, attempt, spec, verdict)), exitCode: code };
+  }
   const message =
     verdict.phase === "Succeeded" && snapshot === undefined
       ? "nothing has changed since the last snapshot"
@@ -108,29 +115,35 @@ export async function backup(
   };
 }
 
-/** restic's exit codes of a snapshot that was saved (0, and 3 with unread files), or nobody knows its code. */
+/** restic's exit codes of a snapshot that was saved (0, and 3 with unread files), of a kill, or nobody knows its code. */
 function mayHaveWritten(code: number | undefined): boolean {
-  return code === undefined || code === 0 || code === 3;
+  return code === undefined || code === 0 || code === 3 || code > 128;
 }
 
+const UNSEEN: Verdict = {
+  phase: "Failed",
+  reason: "Interrupted",
+  message: "agent and restic ended in the middle of the backup (a crash, a kill, a reboot)",
+};
+
 /**
- * restic is gone and nobody saw how: the repository knows whether it had saved its snapshot. `restic` is undefined where
- * there is no access to the repository any more.
+ * restic is gone and did not say how far it came: the repository knows whether it had saved its snapshot; if not,
+ * `interrupted` holds. `restic` is undefined where there is no access to the repository any more.
  */
-async function saved(restic: Restic | undefined, attempt: Attempt, spec: BackupSpec): Promise<BackupEnd> {
+async function saved(
+  restic: Restic | undefined,
+  attempt: Attempt,
+  spec: BackupSpec,
+  interrupted: Verdict = UNSEEN,
+): Promise<BackupEnd> {
   const answer = await restic?.ask(snapshotsArgv({ host: spec.host.name, tags: [`run=${attempt.uid}`] }));
   const [snapshot] = answer?.code === 0 ? parseSnapshots(answer.stdout) : [];
-  if (snapshot === undefined) {
-    const stopped = stoppedVerdict(attempt);
-    if (stopped !== undefined) return { ...stopped, snapshots: [] };
-    const message = "agent and restic ended in the middle of the backup (a crash, a kill, a reboot)";
-    return { phase: "Failed", reason: "Interrupted", message, snapshots: [] };
-  }
+  if (snapshot === undefined) return { ...(stoppedVerdict(attempt) ?? interrupted), snapshots: [] };
   const none = { filesNew: 0, filesChanged: 0, filesUnmodified: 0, totalFiles: 0, totalBytes: 0, dataAddedBytes: 0 };
   return {
     phase: "Succeeded",
     reason: "Completed",
-    message: "the agent was away when restic ended; the repository holds the snapshot of this run",
+    message: "nobody saw how restic ended, but the repository holds the snapshot of this run",
     snapshots: [{ id: snapshot.id, source: SOURCE, ...(snapshot.summary ?? none) }],
   };
 }

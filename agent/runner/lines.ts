@@ -68,6 +68,11 @@ const count = (value: unknown): number =>
     ? Math.min(Math.floor(value), Number.MAX_SAFE_INTEGER)
     : 0;
 
+/** The sum as a count of the wire: what is beyond it is no count of anything. */
+export function plus(a: number, b: number): number {
+  return Math.min(a + b, Number.MAX_SAFE_INTEGER);
+}
+
 function parseObject(output: Output, value: Values): Message | undefined {
   switch (value["message_type"]) {
     case "status":
@@ -95,10 +100,10 @@ function status(value: Values): Message {
   const restored = restoredOf(value);
   const progress: Progress = {
     ...(done === undefined ? {} : { percent: Math.min(100, Math.max(0, Math.round(done * 1000) / 10)) }),
-    filesDone: isRestore ? restored.files + restored.filesSkipped : count(value["files_done"]),
+    filesDone: isRestore ? plus(restored.files, restored.filesSkipped) : count(value["files_done"]),
     // restic knows the totals only once it has scanned.
     ...(count(value["total_files"]) === 0 ? {} : { totalFiles: count(value["total_files"]) }),
-    bytesDone: isRestore ? restored.bytes + restored.bytesSkipped : count(value["bytes_done"]),
+    bytesDone: isRestore ? plus(restored.bytes, restored.bytesSkipped) : count(value["bytes_done"]),
     ...(count(value["total_bytes"]) === 0 ? {} : { totalBytes: count(value["total_bytes"]) }),
     ...(value["seconds_remaining"] === undefined ? {} : { secondsRemaining: count(value["seconds_remaining"]) }),
     errors: count(value["error_count"]),

@@ -7,6 +7,7 @@ import { isWithin, normalPath } from "../rules.ts";
 import { restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
 import { unreachableMessage, type Verdict } from "./classify.ts";
+import { plus } from "./lines.ts";
 import type { Observation } from "./observe.ts";
 import { askedStranger, mismatch, stranger } from "./repository-identity.ts";
 import { openRestic, type Restic } from "./restic.ts";
@@ -127,10 +128,10 @@ function interrupted(when: string): Verdict {
 
 function add(total: NonNullable<RestoreRecord["restored"]>, seen: Observation): void {
   const last = seen.summary?.restored ?? seen.restored;
-  total.files += last?.files ?? 0;
-  total.filesSkipped += last?.filesSkipped ?? 0;
-  total.bytes += last?.bytes ?? 0;
-  total.bytesSkipped += last?.bytesSkipped ?? 0;
+  total.files = plus(total.files, last?.files ?? 0);
+  total.filesSkipped = plus(total.filesSkipped, last?.filesSkipped ?? 0);
+  total.bytes = plus(total.bytes, last?.bytes ?? 0);
+  total.bytesSkipped = plus(total.bytesSkipped, last?.bytesSkipped ?? 0);
   total.errors += seen.failedFiles.count;
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { MAX_LOG_TAIL_BYTES } from "#protocol/limits.ts";
-import { harmless, tail } from "#protocol/text.ts";
+import { tail } from "#protocol/text.ts";
 import { followLines } from "./follow.ts";
 
 /** What a run's log may hold on disk; what comes after is left out and said so. */
@@ -28,6 +28,7 @@ export interface RunLog {
   close(now: number): void;
 }
 
+/** `redact` makes a text fit to be read by anybody: without secrets, and harmless. */
 export function openRunLog(path: string, redact: (text: string) => string, limit = MAX_LOG_BYTES): RunLog {
   let file: number | undefined;
   let size = 0;
@@ -64,7 +65,7 @@ export function openRunLog(path: string, redact: (text: string) => string, limit
   }
 
   function add(source: LogSource, text: string, now: number): void {
-    const clean = harmless(redact(text)).replaceAll("\n", "\\n");
+    const clean = redact(text).replaceAll("\n", "\\n");
     if (skip[source] > 0) {
       skip[source]--;
       return;

@@ -244,8 +244,10 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       state.commands.forget(now);
       state.outbox.tidy();
       for (const entry of existsSync(runs) ? readdirSync(runs) : []) {
+        const found = journal.find(entry.replace(/^run-/, ""));
         // What a damaged database, moved aside, knew.
-        if (journal.find(entry.replace(/^run-/, "")) === undefined) rmSync(`${runs}/${entry}`, { recursive: true });
+        if (found === undefined) rmSync(`${runs}/${entry}`, { recursive: true });
+        if (found?.state === "Done") removeAttempts(`${runs}/${entry}`);
       }
       for (const { uid } of journal.endedBefore(now).slice(MAX_KEPT_LOGS)) {
         rmSync(folderOf(uid), { recursive: true, force: true });
@@ -263,4 +265,11 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
     },
     readLog: (uid, offset, limit) => readRunLog(`${folderOf(uid)}/log`, offset, limit),
   };
+}
+
+/** An agent that is killed between the end of a run and its cleaning up leaves them. */
+function removeAttempts(folder: string): void {
+  for (const entry of readdirSync(folder)) {
+    if (entry.startsWith("attempt-")) rmSync(`${folder}/${entry}`, { recursive: true, force: true });
+  }
 }

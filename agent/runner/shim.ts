@@ -5,8 +5,8 @@ import { type ProcessID, processStartTime } from "./process.ts";
 /**
  * Between the agent and a restic that must outlive it. A constant script; the folder and restic's arguments are positional
  * parameters. It leads its own session, waits for a word before it begins (so that no restic runs that the journal does
- * not know), and records restic's exit code durably. The traps are not "ignore", which restic would inherit: with them the
- * shell waits until restic has ended after a signal to the group.
+ * not know), and records restic's exit code durably, together with all that restic has said. The traps are not "ignore",
+ * which restic would inherit: with them the shell waits until restic has ended after a signal to the group.
  */
 const SCRIPT = `
 umask 077
@@ -17,7 +17,7 @@ shift
 "$@" </dev/null
 code=$?
 echo "$code" >"$folder/exit.new"
-sync "$folder/exit.new" 2>/dev/null || sync
+sync "$folder/stdout" "$folder/stderr" "$folder/exit.new" 2>/dev/null || sync
 mv "$folder/exit.new" "$folder/exit"
 sync "$folder" 2>/dev/null
 exit 0

@@ -51,7 +51,9 @@ export function pickSnapshot(found: readonly FoundSnapshot[], selector: Snapshot
       undefined,
     );
   if (latest !== undefined) return latest;
-  const of = `${selector.tags.join(", ")}${selector.host === undefined ? "" : ` of host ${selector.host}`}`;
+  // What the user can correct; the tags of the installation are not.
+  const named = selector.tags.filter((tag) => /^(policy|source)=/.test(tag)).join(", ");
+  const of = `${named}${selector.host === undefined ? "" : ` of host ${selector.host}`}`;
   throw none(
     found.length === 0
       ? `the repository has no snapshot with ${of}: check source.policy and source.hostName, or whether a backup has succeeded yet`

@@ -70,7 +70,7 @@ export async function checkSources(files: FilesPlan, paths: Paths): Promise<Sour
     if (found < files.minFiles) {
       return {
         reason: "TooFewFiles",
-        message: `${found} files found where files.minFiles asks for at least ${files.minFiles}: is something unmounted or deleted?`,
+        message: `files.minFiles asks for at least ${files.minFiles} files, and the paths hold ${found}: bring back what was unmounted or deleted, or lower files.minFiles`,
       };
     }
   }

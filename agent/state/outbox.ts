@@ -39,6 +39,8 @@ export function openOutbox(database: DatabaseSync): Outbox {
   // A counter in memory would hand out a used number again after the newest entry was acknowledged and forgotten; that is
   // harmless only because the stream is new at each opening.
   let last = Number(highest.get()?.["seq"] ?? 0);
+  /** Not yet written down, for a full disk: an acknowledgement speaks of all before it and would forget these too. */
+  const refused = new Map<number, { code: string; message: string }>();
 
   return {
     stream,
@@ -58,10 +60,19 @@ export function openOutbox(database: DatabaseSync): Outbox {
         return [];
       }),
     ack(of, seq) {
-      if (of === stream) acknowledge.run(seq);
+      if (of !== stream) return;
+      for (const [number, { code, message }] of refused) {
+        if (number > seq) continue;
+        setAside.run(code, message, number);
+        refused.delete(number);
+      }
+      acknowledge.run(seq);
     },
     reject(of, seq, code, message) {
-      if (of === stream) setAside.run(code, message, seq);
+      if (of !== stream) return;
+      refused.set(seq, { code, message });
+      setAside.run(code, message, seq);
+      refused.delete(seq);
     },
     tidy: () => void forget.run(MAX_SET_ASIDE),
     holds: (uid) => find.get(uid) !== undefined,

@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * Permission to enrol machines. The operator makes a Secret (status.secretRef) with the token, the address, the pin of the operator's certificate authority and the command to run on the machine.
+ * Permission to enrol machines. The operator answers with a Secret (status.secretRef) that holds the token and the command to run on the machine. Next: kubectl get secret holdfast-token-NAME --output=jsonpath={.data.command} | base64 --decode shows the command; run it on the machine with the Secret's token on standard input, and a Host appears. Deleting an EnrollmentToken ends the permission; Hosts that enrolled with it stay.
  */
 export interface EnrollmentToken {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -16,7 +16,7 @@ export interface EnrollmentToken {
  */
 export interface EnrollmentTokenSpec {
   /**
-   * How long the token works after its creation, 1m to 24h. Default 1h.
+   * How long the token works after its creation: a duration from 1m to 24h, for example 30m. Default 1h.
    */
   ttl?: string;
   /**
@@ -24,26 +24,26 @@ export interface EnrollmentTokenSpec {
    */
   maxUses?: number;
   /**
-   * The only Host name that may enrol with it. Unset takes the name from the machine's hostname.
+   * The only Host name that may enrol with it, for example web-1. Unset: each machine's hostname becomes its Host name.
    */
   hostName?: string;
   /**
-   * True lets a machine take over the Host in hostName although that has an agent already, for example after the machine was installed anew. Host, history and repository are kept; the old credential stops working.
+   * True lets a machine take over the Host in hostName although that has an agent already, for example after the machine was installed anew. Host, history and repository are kept; the old agent's credential stops working. Default false.
    */
   reenroll?: boolean;
   /**
-   * Labels put on the Hosts that enrol with it, for the selectors of BackupPolicies.
+   * Labels put on the Hosts that enrol with it, for the selectors of BackupPolicies, for example role: web.
    */
   hostLabels?: {
     [k: string]: string;
   };
 }
 /**
- * What became of it.
+ * What became of it, and where the token is.
  */
 export interface EnrollmentTokenStatus {
   /**
-   * The metadata.generation this status was computed from.
+   * The metadata.generation this status was computed from; a smaller number than the resource's own means that the operator has not come to the newest change yet.
    */
   observedGeneration?: number;
   /**
@@ -51,7 +51,7 @@ export interface EnrollmentTokenStatus {
    */
   conditions?: Condition[];
   /**
-   * The Secret with the keys token, server, pin and command.
+   * The Secret with the keys token, server, pin and command. It is deleted together with the EnrollmentToken.
    */
   secretRef?: {
     /**
@@ -60,21 +60,21 @@ export interface EnrollmentTokenStatus {
     name?: string;
   };
   /**
-   * When it stops working.
+   * When it stops working, whether it was used or not.
    */
   expiresAt?: string;
   /**
-   * How many machines have enrolled with it.
+   * How many machines have enrolled with it so far. Default 0.
    */
   uses?: number;
   /**
-   * The Hosts that enrolled with it.
+   * The Hosts that enrolled with it, and when.
    *
-   * Items: One enrolment.
+   * Items: One enrolment of one machine.
    */
   hosts?: {
     /**
-     * Name of the Host.
+     * Name of the Host that the machine became.
      */
     name: string;
     /**
@@ -82,7 +82,7 @@ export interface EnrollmentTokenStatus {
      */
     credentialHash: string;
     /**
-     * When it enrolled.
+     * When the machine enrolled.
      */
     time?: string;
   }[];

@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * A machine whose agent makes backups. Created when an agent enrols with an EnrollmentToken, or beforehand (from Git) and then claimed by the first agent that enrols under its name. Deleting a Host revokes its agent; it deletes nothing in a repository.
+ * A machine whose agent makes backups. It is created when an agent enrols with an EnrollmentToken; or create it beforehand (from Git) and the first agent that enrols under its name gets it. Next: name it in spec.hosts of a BackupPolicy, or label it with kubectl label so that a selector finds it. Deleting a Host revokes its agent; it deletes nothing in a repository.
  */
 export interface Host {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -12,45 +12,45 @@ export interface Host {
   status?: HostStatus;
 }
 /**
- * What is wanted of the host.
+ * What is wanted of the host, whatever the policies say.
  */
 export interface HostSpec {
   /**
-   * True stops scheduled backups on this host until it is set back. Slots that pass meanwhile are not made up. Manual runs and restores still work.
+   * True stops scheduled backups on this host until it is set back. Slots that pass meanwhile are not made up. Manual runs and restores still work. Default false.
    */
   paused?: boolean;
   /**
-   * True closes the agent's session within seconds and refuses its credential from then on. To let the machine back in, enrol it again with a token that names this host and has reenroll set.
+   * True closes the agent's session within seconds and withdraws its credential for good; condition Revoked says when that is done, and only then can it be set back to false. To let the machine back in, set it to false and enrol the machine again with a token that names this host and has reenroll set. Default false.
    */
   revoked?: boolean;
   /**
-   * Bandwidth limits of the host. The smallest of host, policy and run applies.
+   * Bandwidth limits of everything that the agent does on this host. Where host, policy and run or restore each set a limit, the smallest one applies.
    */
   limits?: {
     /**
-     * Upload limit in KiB per second. Unset means unlimited.
+     * Upload limit in KiB per second (1 KiB is 1024 bytes), for example 2048 for 2 MiB per second. Unset means unlimited.
      */
     uploadKiBps?: number;
     /**
-     * Download limit in KiB per second. Unset means unlimited.
+     * Download limit in KiB per second (1 KiB is 1024 bytes), for example 2048 for 2 MiB per second. Unset means unlimited.
      */
     downloadKiBps?: number;
   };
 }
 /**
- * What is known of the host.
+ * What is known of the host. A connected agent keeps it current within seconds.
  */
 export interface HostStatus {
   /**
-   * The metadata.generation this status was computed from.
+   * The metadata.generation this status was computed from; a smaller number than the resource's own means that the operator has not come to the newest change yet.
    */
   observedGeneration?: number;
   /**
-   * Ready sums up the host. Connected: its agent holds a session. ConfigApplied: the agent has the newest configuration on disk. ClockInSync: its clock is within 5 minutes of the operator's. IdentityConflict: two machines use one identity. ResultsRejected: Kubernetes refuses results of this host.
+   * Ready sums up the host. Connected: its agent holds a session. ConfigApplied: the agent has the newest configuration on disk. ClockInSync: its clock is within 5 minutes of the operator's. IdentityConflict: two machines use one identity. ResultsRejected: Kubernetes refuses results of this host. Revoked: the credential was withdrawn.
    */
   conditions?: Condition[];
   /**
-   * What the agent said of itself when it connected.
+   * What the agent said of itself when it last connected.
    */
   agent?: {
     /**
@@ -58,15 +58,15 @@ export interface HostStatus {
      */
     version?: string;
     /**
-     * Version of restic, empty where there is none.
+     * Version of restic on the host, empty where there is none that the agent can use.
      */
     restic?: string;
     /**
-     * Operating system, for example linux.
+     * Operating system of the machine, for example linux.
      */
     os?: string;
     /**
-     * Processor architecture, for example x64.
+     * Processor architecture of the machine, for example x64.
      */
     arch?: string;
     /**
@@ -74,15 +74,15 @@ export interface HostStatus {
      */
     hostname?: string;
     /**
-     * Version of the kernel.
+     * Version of the kernel that the machine runs.
      */
     kernel?: string;
     /**
-     * Version of the agent protocol.
+     * Version of the agent protocol that it speaks.
      */
     protocol?: number;
     /**
-     * How the agent is run.
+     * How the agent is run: as a plain Process, a Service of the system, or a DaemonSet.
      */
     installedAs?: "Process" | "Service" | "DaemonSet";
     /**
@@ -91,15 +91,15 @@ export interface HostStatus {
     capabilities?: string[];
   };
   /**
-   * The agent's present session, or its last one.
+   * The agent's present session with the operator, or its last one.
    */
   session?: {
     /**
-     * Rises with each session; commands of an older epoch are refused by the agent.
+     * Number of the session. It rises with each one; commands of an older session are refused by the agent.
      */
     epoch?: number;
     /**
-     * The operator replica that holds the connection.
+     * The operator replica that holds the connection; its log has the session.
      */
     replica?: string;
     /**
@@ -111,7 +111,7 @@ export interface HostStatus {
      */
     connectedTime?: string;
     /**
-     * When the session ended, once that was longer ago than the reconnect grace.
+     * When the session ended. Absent while it stands, and for a moment after it broke off.
      */
     disconnectedTime?: string;
     /**
@@ -124,15 +124,15 @@ export interface HostStatus {
     previousNonce?: string;
   };
   /**
-   * When the connection last changed. Written on transitions only.
+   * When the connection last came or went. It does not move while the agent stays connected.
    */
   lastSeenTime?: string;
   /**
-   * Ids of the configuration the operator wants and of the one the agent has. Equal means in force.
+   * Ids of the configuration the operator wants and of the one the agent has. Equal means that the newest policies are in force.
    */
   config?: {
     /**
-     * Id of the configuration that the resources ask for.
+     * Id of the configuration that the resources ask for now.
      */
     desired?: string;
     /**
@@ -141,7 +141,24 @@ export interface HostStatus {
     applied?: string;
   };
   /**
-   * The policies that select this host and how each last went.
+   * When a run of any policy last succeeded on it.
+   */
+  lastSuccessfulTime?: string;
+  /**
+   * Texts for the columns of kubectl get. For people only; programs read the other fields.
+   */
+  display?: {
+    /**
+     * Policies whose newest ended run succeeded and policies that select it, for example 2/2.
+     */
+    ok?: string;
+    /**
+     * The time of the next run in minutes, Manual where no policy has a schedule, NoPolicy where none selects it, or the reason of Ready where that says that something is wrong or Paused.
+     */
+    next?: string;
+  };
+  /**
+   * The policies that select this host and how each last went, at most 64.
    *
    * Items: One policy on this host.
    */
@@ -151,19 +168,19 @@ export interface HostStatus {
      */
     name: string;
     /**
-     * Name of its newest BackupRun.
+     * Name of its newest BackupRun on this host; the history limits may have deleted that.
      */
     lastRun?: string;
     /**
-     * Phase of that run.
+     * Phase of that run, for example Succeeded.
      */
     lastPhase?: string;
     /**
-     * When a run last succeeded.
+     * When a run of it last succeeded on this host.
      */
     lastSuccessfulTime?: string;
     /**
-     * When the agent starts it next.
+     * When the agent starts it next; absent where no schedule is kept.
      */
     nextScheduleTime?: string;
   }[];

@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * Brings data of a snapshot back to a folder of a host.
+ * Brings data of a snapshot back to a folder of a host; nothing outside that folder is touched. Next: wait for its end with kubectl wait restore/NAME --for=condition=Ready (it succeeded) or --for=condition=Stalled (it ended in another way); status.restored counts what came back. It is not deleted by itself. Deleting it deletes no data.
  */
 export interface Restore {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -12,11 +12,11 @@ export interface Restore {
   status?: RestoreStatus;
 }
 /**
- * What is brought back and where to. Only cancel can be changed.
+ * What is brought back and where to. Only cancel can be changed; for another try create another Restore.
  */
 export interface RestoreSpec {
   /**
-   * Which snapshot.
+   * Which snapshot of which repository.
    */
   source: {
     /**
@@ -24,59 +24,59 @@ export interface RestoreSpec {
      */
     repository: string;
     /**
-     * The host the snapshot was made on. Unset is the target host. It need not exist any more.
+     * Name of the Host the snapshot was made on. It need not exist any more. Unset: the host in target.hostRef.
      */
     hostName?: string;
     /**
-     * The policy the snapshot was made by. It need not exist any more.
+     * Name of the BackupPolicy the snapshot was made by. It need not exist any more. Needed with latest.
      */
     policy?: string;
     /**
-     * What of the policy's, for example files.
+     * What of the policy's; files is all that its spec.files names. Default files.
      */
     source?: string;
     /**
-     * latest, or an id of at least 8 hexadecimal digits as BackupRuns show it.
+     * Which one: latest, or an id of 8 to 64 hexadecimal digits as status.snapshots of a BackupRun and restic snapshots show it. Default latest.
      */
     snapshot?: string;
     /**
-     * With latest, the newest snapshot that is not later than this.
+     * With latest, the newest snapshot that is not later than this, as RFC 3339, for example 2026-01-31T12:00:00Z. Unset: the newest of all.
      */
     before?: string;
   };
   /**
-   * Where to.
+   * Where to, on which host.
    */
   target: {
     /**
-     * Name of the Host.
+     * Name of the Host, in the same namespace, that restores. It need not be the one that was backed up.
      */
     hostRef: string;
     /**
-     * Absolute path of a folder on the host, made where it is missing. It must lie in the host's restore roots (by default /var/lib/holdfast/restore), which only the host's administrator can change.
+     * Absolute path of a folder on the host, made where it is missing, for example /var/lib/holdfast/restore/www. It must lie in the host's restore roots (by default /var/lib/holdfast/restore), which only the host's administrator can change (--restore-root).
      */
     path: string;
   };
   /**
-   * Bring back only what matches one of these restic patterns, for example /srv/data/customers.
+   * Bring back only what matches one of these restic patterns, for example /srv/data/customers. One with a slash counts from the root of the snapshot. Not together with exclude. Unset: everything.
    */
   include?: string[];
   /**
-   * Leave out what matches one of these restic patterns.
+   * Leave out what matches one of these restic patterns, for example *.log. Not together with include.
    */
   exclude?: string[];
   /**
-   * Folders of the snapshot and where each goes. Unset: everything goes below target.path under its full path.
+   * Folders of the snapshot and where each goes. Unset: everything goes below target.path under its full path, /srv/www to target.path/srv/www.
    *
-   * Items: One folder.
+   * Items: One folder, for example from: /srv/www, to: /var/lib/holdfast/restore/www.
    */
   pathMapping?: {
     /**
-     * Folder in the snapshot.
+     * Absolute path of a folder in the snapshot, for example /srv/www.
      */
     from: string;
     /**
-     * Folder below target.path on the host; it too must lie in the restore roots.
+     * Absolute path of the folder on the host that its content goes to. It must lie below target.path.
      */
     to: string;
   }[];
@@ -85,45 +85,45 @@ export interface RestoreSpec {
    */
   overwrite?: "Always" | "IfChanged" | "IfNewer" | "Never";
   /**
-   * True lets restic read everything again and compare it after the restore.
+   * True lets restic read everything again after the restore and compare it with the snapshot. It takes about as long again. Default false.
    */
   verify?: boolean;
   /**
-   * True lets restic only say what it would do.
+   * True lets restic only say what it would do; nothing is written. Default false.
    */
   dryRun?: boolean;
   /**
-   * A restore that takes longer is cancelled and Failed, for example 90m or 6h. Default 24h.
+   * A restore that takes longer than this is stopped and Failed with reason Timeout: a duration from 1m to 744h, for example 90m or 6h. Default 24h.
    */
   timeout?: string;
   /**
-   * How long it waits for a host that is offline before it fails. Default 3600, one hour.
+   * How long it waits for a host that is not connected, in seconds from its creation, before it fails with DeadlineExceeded. Default 3600, one hour; at most 604800, a week.
    */
   startingDeadlineSeconds?: number;
   /**
-   * Bandwidth limits. The smaller one of host and restore applies.
+   * Bandwidth limits of this restore. Where host, policy and run or restore each set a limit, the smallest one applies.
    */
   limits?: {
     /**
-     * Upload limit in KiB per second. Unset means unlimited.
+     * Upload limit in KiB per second (1 KiB is 1024 bytes), for example 2048 for 2 MiB per second. Unset means unlimited.
      */
     uploadKiBps?: number;
     /**
-     * Download limit in KiB per second. Unset means unlimited.
+     * Download limit in KiB per second (1 KiB is 1024 bytes), for example 2048 for 2 MiB per second. Unset means unlimited.
      */
     downloadKiBps?: number;
   };
   /**
-   * True stops the restore. What was written stays. It cannot be taken back.
+   * True stops the restore; it ends as Cancelled. What was written stays. It cannot be taken back. Default false.
    */
   cancel?: boolean;
 }
 /**
- * What became of it.
+ * What became of it, as the agent reports it.
  */
 export interface RestoreStatus {
   /**
-   * The metadata.generation this status was computed from.
+   * The metadata.generation this status was computed from; a smaller number than the resource's own means that the operator has not come to the newest change yet.
    */
   observedGeneration?: number;
   /**
@@ -131,101 +131,110 @@ export interface RestoreStatus {
    */
   conditions?: Condition[];
   /**
-   * Where it is: Pending (not yet with the agent), Queued, Running, then one of Succeeded, PartiallyFailed, Failed, Cancelled and Skipped, which are final. Unknown: the agent has been out of reach for long.
+   * Where it is: Pending (not yet with the agent), Queued (behind other work on the host), Running, then one of Succeeded, PartiallyFailed (done, but for some files), Failed, Cancelled and Skipped (never begun), which are final. Unknown: the agent has been out of reach for 5 minutes, while it goes on by itself. Default Pending.
    */
   phase?:
     "Pending" | "Queued" | "Running" | "Succeeded" | "PartiallyFailed" | "Failed" | "Cancelled" | "Skipped" | "Unknown";
   /**
-   * Why it is in this phase, in one word; docs/errors.md lists them.
+   * Why it is in this phase, in one word. docs/errors.md says of each what to do.
    */
   reason?: string;
   /**
-   * Why it is in this phase and what to do, in a sentence.
+   * Why it is in this phase and what to do about it, in a sentence.
    */
   message?: string;
   /**
-   * When the agent began.
+   * When the agent began with the attempt that counts.
    */
   startTime?: string;
   /**
-   * When it ended.
+   * When it ended; absent until then.
    */
   completionTime?: string;
   /**
-   * restic's exit code.
+   * The exit code of restic's last process: 0 for success, 3 for unread files. Absent where restic never ran.
    */
   exitCode?: number;
   /**
-   * How often it was tried.
+   * How often the agent has tried it, the last try included. Absent where the operator, not the agent, says how it ended.
    */
   attempts?: number;
   /**
-   * The end of the log, without secrets.
+   * The last 2048 bytes at most of restic's log, without secrets. The whole log is on the host.
    */
   logTail?: string;
   /**
-   * How far it is. Written at once and then at most every 30 seconds.
+   * How far it is. Written when it begins and then at most every 30 seconds.
    */
   progress?: {
     /**
-     * Share that is done, 0 to 100.
+     * Share of the bytes that is done, in percent, from 0 to 100.
      */
     percent?: number;
     /**
-     * Files done.
+     * Number of files restored so far.
      */
     filesDone?: number;
     /**
-     * Files found so far.
+     * Number of files found so far. restic still counts while it works, so it may grow.
      */
     totalFiles?: number;
     /**
-     * Bytes done.
+     * Bytes restored so far.
      */
     bytesDone?: number;
     /**
-     * Bytes found so far.
+     * Bytes found so far. restic still counts while it works, so they may grow.
      */
     totalBytes?: number;
     /**
-     * restic's estimate of the time left.
+     * restic's estimate of the time left, in seconds.
      */
     secondsRemaining?: number;
     /**
-     * Files that could not be read or written.
+     * Number of files that could not be read or written so far.
      */
     errors?: number;
     /**
-     * A file restic is working on.
+     * The path of a file that restic is working on now.
      */
     currentFile?: string;
   };
   /**
-   * The snapshot that was chosen.
+   * Texts for the columns of kubectl get. For people only; programs read the other fields.
+   */
+  display?: {
+    /**
+     * What was done and how long it took, how far it is, or the reason.
+     */
+    result?: string;
+  };
+  /**
+   * restic's id of the snapshot that was chosen.
    */
   snapshotID?: string;
   /**
-   * What was brought back.
+   * What was brought back; in a dry run, what would have been.
    */
   restored?: {
     /**
-     * Files and folders written.
+     * Number of files and folders that were written.
      */
     files?: number;
     /**
-     * Files that were there already and were left.
+     * Number of files that were there already and were left as they are.
      */
     filesSkipped?: number;
     /**
-     * Bytes written.
+     * Bytes of the files that were written.
      */
     bytes?: number;
     /**
-     * Bytes that were there already.
+     * Bytes of the files that were there already and were left as they are.
      */
     bytesSkipped?: number;
     /**
-     * Files that could not be written.
+     * Number of files that could not be written; status.logTail names them.
      */
     errors?: number;
   };

@@ -7,7 +7,7 @@ import { compact } from "./etcd.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import { layoutOf } from "./layout.ts";
 import { findClusters, remove, sweep } from "./leftovers.ts";
-import type { Description } from "./messages.ts";
+import type { Description, Restartable } from "./messages.ts";
 import { issue } from "./pki.ts";
 import { Supervisor } from "./supervisor-handle.ts";
 
@@ -44,6 +44,11 @@ export interface Cluster extends RunningCluster {
   stopApiServer(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
   /** Starts the API server again on the same port with the same data; resolves when it is ready. */
   startApiServer(): Promise<void>;
+  /** The same for etcd, whose data survives its process. The API server waits for it; do not start that one meanwhile. */
+  stopEtcd(signal?: "SIGTERM" | "SIGKILL"): Promise<void>;
+  startEtcd(): Promise<void>;
+  /** Freezes a server and lets it go on. */
+  signal(server: Restartable, signal: "SIGSTOP" | "SIGCONT"): Promise<void>;
   /** Ends everything and deletes the folder; resolves when that is done. */
   stop(): Promise<void>;
 }
@@ -61,8 +66,11 @@ export async function startCluster({ report }: StartOptions): Promise<Cluster> {
   const supervisor = await launch(false, report);
   return {
     ...attach(supervisor.directory),
-    stopApiServer: (signal = "SIGTERM") => supervisor.order({ type: "stopApiServer", signal }),
-    startApiServer: () => supervisor.order({ type: "startApiServer" }),
+    stopApiServer: (signal = "SIGTERM") => supervisor.order({ type: "stop", server: "kube-apiserver", signal }),
+    startApiServer: () => supervisor.order({ type: "restart", server: "kube-apiserver" }),
+    stopEtcd: (signal = "SIGTERM") => supervisor.order({ type: "stop", server: "etcd", signal }),
+    startEtcd: () => supervisor.order({ type: "restart", server: "etcd" }),
+    signal: (server, signal) => supervisor.order({ type: "signal", server, signal }),
     stop: () => supervisor.stop(),
   };
 }

@@ -5,9 +5,10 @@ import { request } from "node:https";
 import type { Clock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
+import { healthy } from "./etcd.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import type { Layout } from "./layout.ts";
-import type { Description, Programs } from "./messages.ts";
+import type { Description, Programs, Restartable } from "./messages.ts";
 import { createAuthority, createSigningKey, issue, type KeyPair } from "./pki.ts";
 import { freePort } from "./ports.ts";
 import { MARK } from "./process-table.ts";
@@ -18,6 +19,7 @@ const READY_WITHIN_MS = 90_000;
 const STOPPED_WITHIN_MS = 15_000;
 const POLL_MS = 50;
 const PORT_TRIES = 3;
+const TITLE: { readonly [server in Restartable]: string } = { etcd: "etcd", "kube-apiserver": "the API server" };
 
 /** The three servers of one control plane as children of this process. Only the supervisor has one. */
 export class ControlPlane {
@@ -47,7 +49,7 @@ export class ControlPlane {
     for (let attempt = 1; ; attempt++) {
       this.#port = await freePort(random);
       try {
-        await this.startApiServer();
+        await this.restart("kube-apiserver");
         break;
       } catch (error) {
         // Somebody took the port in between; the API server cannot choose one for itself.
@@ -59,10 +61,8 @@ export class ControlPlane {
     const manager = await issue(authority, { commonName: "system:kube-controller-manager" }, this.#clock.now());
     await this.#writeKubeconfig(layout.controllerManagerKubeconfig, authority, manager, "controller-manager");
     this.#spawn("kube-controller-manager");
-    await this.#until(
-      "the controllers (the default ServiceAccount)",
-      "kube-controller-manager",
-      "/api/v1/namespaces/default/serviceaccounts/default",
+    await this.#until("the controllers (the default ServiceAccount)", "kube-controller-manager", () =>
+      this.#answers("/api/v1/namespaces/default/serviceaccounts/default"),
     );
     const description: Description = {
       directory: layout.directory,
@@ -73,23 +73,33 @@ export class ControlPlane {
     writeFileSync(layout.description, JSON.stringify(description));
   }
 
-  /** Starts the API server on its port and resolves when it is ready. */
-  async startApiServer(): Promise<void> {
-    if (this.#children.has("kube-apiserver")) throw new HoldfastError("cluster/running", "the API server runs already");
-    this.#spawn("kube-apiserver");
-    await this.#until("the API server", "kube-apiserver", "/readyz");
+  /** Starts a server where it was before, with the same data, and resolves when it is ready. */
+  async restart(server: Restartable): Promise<void> {
+    if (this.#children.has(server)) throw new HoldfastError("cluster/running", `${TITLE[server]} runs already`);
+    this.#spawn(server);
+    if (server === "etcd") await this.#until(TITLE.etcd, server, () => healthy(this.#layout.etcdSocket));
+    else await this.#until(TITLE[server], server, () => this.#answers("/readyz"));
   }
 
-  /** Resolves when the API server has ended. */
-  async stopApiServer(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
-    const child = this.#children.get("kube-apiserver");
-    if (child === undefined) throw new HoldfastError("cluster/not-running", "the API server does not run");
-    this.#children.delete("kube-apiserver");
+  signal(server: Restartable, signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#running(server).kill(signal);
+  }
+
+  /** Resolves when the server has ended. */
+  async stop(server: Restartable, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const child = this.#running(server);
+    this.#children.delete(server);
     const ended = once(child, "exit");
     child.kill(signal);
     const cancel = this.#clock.after(STOPPED_WITHIN_MS, () => child.kill("SIGKILL"));
     await ended;
     cancel();
+  }
+
+  #running(server: Restartable): ChildProcess {
+    const child = this.#children.get(server);
+    if (child === undefined) throw new HoldfastError("cluster/not-running", `${TITLE[server]} does not run`);
+    return child;
   }
 
   /** Kills the servers, starts no more, and resolves when they have ended. */
@@ -154,10 +164,9 @@ export class ControlPlane {
     child.on("exit", ended);
   }
 
-  /** Asks for `path` as admin until the answer is 200. */
-  async #until(what: string, server: ServerName, path: string): Promise<void> {
+  async #until(what: string, server: ServerName, ready: () => Promise<boolean>): Promise<void> {
     const deadline = this.#clock.monotonic() + READY_WITHIN_MS;
-    while ((await this.#status(path)) !== 200) {
+    while (!(await ready())) {
       const why = !this.#children.has(server)
         ? "ended"
         : this.#clock.monotonic() > deadline
@@ -173,8 +182,8 @@ export class ControlPlane {
     }
   }
 
-  /** The HTTP status of a GET, undefined when nobody answers. */
-  #status(path: string): Promise<number | undefined> {
+  /** Whether the API server answers a GET by the admin with 200. */
+  #answers(path: string): Promise<boolean> {
     return new Promise((resolve) => {
       const options = {
         host: "127.0.0.1",
@@ -186,10 +195,10 @@ export class ControlPlane {
       };
       const asked = request({ ...options, timeout: 2_000 }, (response) => {
         response.resume();
-        response.on("close", () => resolve(response.statusCode));
+        response.on("close", () => resolve(response.statusCode === 200));
       });
       asked.on("timeout", () => asked.destroy());
-      asked.on("error", () => resolve(undefined));
+      asked.on("error", () => resolve(false));
       asked.end();
     });
   }

@@ -7,9 +7,15 @@ import { HoldfastError } from "#base/errors.ts";
  * https://github.com/kubernetes/kubernetes/blob/v1.34.4/staging/src/k8s.io/apiserver/pkg/storage/etcd3/compact.go
  */
 export async function compact(socket: string): Promise<number> {
+  const revision = await revisionOf(socket);
+  await post(socket, "/v3/kv/put", { key: base64(COMPACTED), value: base64(String(revision)) });
+  await post(socket, "/v3/kv/compaction", { revision: String(revision), physical: true });
+  return revision;
+}
+
+/** The revision of the last write. */
+export async function revisionOf(socket: string): Promise<number> {
   const { header } = await post<{ header: { revision: string } }>(socket, "/v3/kv/range", { key: base64(COMPACTED) });
-  await post(socket, "/v3/kv/put", { key: base64(COMPACTED), value: base64(header.revision) });
-  await post(socket, "/v3/kv/compaction", { revision: header.revision, physical: true });
   return Number(header.revision);
 }
 
@@ -17,6 +23,19 @@ const COMPACTED = "compact_rev_key";
 
 function base64(text: string): string {
   return Buffer.from(text).toString("base64");
+}
+
+/** Whether etcd serves: it has a leader, itself. */
+export function healthy(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const asked = request({ socketPath: socket, path: "/health", timeout: 2_000 }, (response) => {
+      response.resume();
+      response.on("close", () => resolve(response.statusCode === 200));
+    });
+    asked.on("timeout", () => asked.destroy());
+    asked.on("error", () => resolve(false));
+    asked.end();
+  });
 }
 
 function post<Answer>(socket: string, path: string, body: unknown): Promise<Answer> {

@@ -12,8 +12,12 @@ export interface Programs {
 export type Order =
   /** `standing`: the control plane outlives its owner. */
   | { type: "start"; programs: Programs; standing: boolean }
-  | { type: "stopApiServer"; signal: "SIGTERM" | "SIGKILL" }
-  | { type: "startApiServer" };
+  | { type: "stop"; server: Restartable; signal: "SIGTERM" | "SIGKILL" }
+  | { type: "signal"; server: Restartable; signal: "SIGSTOP" | "SIGCONT" }
+  | { type: "restart"; server: Restartable };
+
+/** What a test may take away for a while. */
+export type Restartable = Extract<ServerName, "etcd" | "kube-apiserver">;
 
 export interface Request {
   id: number;

@@ -41,6 +41,8 @@ export function serverArguments(name: ServerName, layout: Layout, port: number):
     case "kube-apiserver":
       return [
         `--etcd-servers=unix://${layout.etcdSocket}`,
+        // So that the history of any object can be read in etcd.
+        "--storage-media-type=application/json",
         "--bind-address=127.0.0.1",
         "--advertise-address=127.0.0.1",
         `--secure-port=${port}`,

@@ -31,11 +31,14 @@ async function carryOut(order: Order): Promise<{ directory?: string }> {
   switch (order.type) {
     case "start":
       return { directory: await start(order) };
-    case "stopApiServer":
-      await plane?.stopApiServer(order.signal);
+    case "stop":
+      await plane?.stop(order.server, order.signal);
       return {};
-    case "startApiServer":
-      await plane?.startApiServer();
+    case "signal":
+      plane?.signal(order.server, order.signal);
+      return {};
+    case "restart":
+      await plane?.restart(order.server);
       return {};
   }
 }

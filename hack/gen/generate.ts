@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { HoldfastError } from "#base/errors.ts";
 import { parseCRD } from "./crd.ts";
+import { errorsPage } from "./errors/page.ts";
 import { fillIncludes } from "./includes.ts";
 import { completeLock, type Lock } from "./lock.ts";
 import { metaFile, typesOf } from "./types.ts";
@@ -17,6 +18,7 @@ export async function generate(root: string): Promise<Map<string, string>> {
     const read = (path: string) => readIncluded(root, page, path);
     files.set(page, fillIncludes(readFileSync(`${root}${page}`, "utf8"), read));
   }
+  files.set("docs/errors.md", errorsPage());
   const lock = JSON.parse(readFileSync(`${root}package-lock.json`, "utf8")) as Lock;
   files.set("package-lock.json", `${JSON.stringify(completeLock(lock), null, 2)}\n`);
   return files;

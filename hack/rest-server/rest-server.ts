@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { type IncomingMessage, request as plainRequest } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
 import { hash } from "bcryptjs";
@@ -10,13 +11,13 @@ import { createAuthority, issue } from "../cluster/pki.ts";
 import { freePort } from "../cluster/ports.ts";
 import { ensureTools } from "../tools/tools.ts";
 
-/** A real rest-server with TLS and htpasswd on a loopback port. */
+/** A real rest-server on a loopback port. */
 export interface RestServer {
-  /** `rest:https://127.0.0.1:<port>/`; a repository's path comes behind it. */
+  /** `rest:https://127.0.0.1:<port>/`, or with http; a repository's path and a slash come behind it. */
   readonly url: string;
   /** The folder that holds the repositories. */
   readonly data: string;
-  /** PEM of the authority that signed its certificate. */
+  /** PEM of the authority that signed its certificate; of no use without TLS. */
   readonly ca: string;
   readonly pid: number;
   /** Ends it; start brings it back on the same port with the same data. */
@@ -27,9 +28,13 @@ export interface RestServer {
 export interface RestServerOptions {
   /** Everything it writes goes below this folder, which is its starter's to remove. */
   directory: string;
-  /** User names and passwords; one user sees every repository. */
-  users: Record<string, string>;
+  /** User names and passwords; one user sees every repository. Absent: nobody is asked who it is. */
+  users?: Record<string, string>;
   appendOnly?: boolean;
+  /** Without TLS. */
+  plain?: boolean;
+  /** What all repositories together may take. */
+  maxSizeBytes?: number;
 }
 
 /** bcrypt's cost; the tests' passwords are random, so the lowest one does. */
@@ -51,27 +56,30 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   writeFileSync(path("tls.crt"), served.cert);
   writeFileSync(path("tls.key"), served.key, { mode: 0o600 });
   const lines = await Promise.all(
-    Object.entries(options.users).map(async ([user, password]) => `${user}:${await hash(password, COST)}\n`),
+    Object.entries(options.users ?? {}).map(async ([user, password]) => `${user}:${await hash(password, COST)}\n`),
   );
   writeFileSync(path("htpasswd"), lines.join(""), { mode: 0o600 });
   const port = await freePort(systemRandom);
   const address = `127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
+  const origin = `${options.plain === true ? "http" : "https"}://${address}`;
   const start = async () => {
     const log = openSync(path("rest-server.log"), "a");
     const started = spawn(
       program,
       [
-        ...["--listen", address, "--path", data, "--htpasswd-file", path("htpasswd")],
-        ...["--tls", "--tls-cert", path("tls.crt"), "--tls-key", path("tls.key")],
+        ...["--listen", address, "--path", data],
+        ...(options.users === undefined ? ["--no-auth"] : ["--htpasswd-file", path("htpasswd")]),
+        ...(options.plain === true ? [] : ["--tls", "--tls-cert", path("tls.crt"), "--tls-key", path("tls.key")]),
+        ...(options.maxSizeBytes === undefined ? [] : ["--max-size", `${options.maxSizeBytes}`]),
         ...(options.appendOnly === true ? ["--append-only"] : []),
       ],
       { stdio: ["ignore", log, log] },
     );
     child = started;
     const deadline = systemClock.monotonic() + START_MS;
-    while (!(await answers(port, authority.cert))) {
+    while (!(await answers(origin, authority.cert))) {
       if (started.exitCode !== null || systemClock.monotonic() > deadline) {
         started.kill("SIGKILL");
         const said = readFileSync(path("rest-server.log"), "utf8").slice(-1000);
@@ -90,7 +98,7 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   };
   await start();
   return {
-    url: `rest:https://${address}/`,
+    url: `rest:${origin}/`,
     data,
     ca: authority.cert,
     get pid() {
@@ -102,12 +110,14 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
 }
 
 /** Whether an HTTP answer of any status comes back: without credentials it is 401. */
-function answers(port: number, ca: string): Promise<boolean> {
+function answers(origin: string, ca: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const probe = request({ host: "127.0.0.1", port, ca, method: "GET", path: "/", agent: false }, (response) => {
+    const heard = (response: IncomingMessage) => {
       response.resume();
       resolve(true);
-    });
+    };
+    const options = { agent: false as const, ca };
+    const probe = origin.startsWith("https:") ? request(origin, options, heard) : plainRequest(origin, options, heard);
     probe.on("error", () => resolve(false));
     probe.end();
   });

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { systemClock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
@@ -10,6 +10,7 @@ export class Process {
   readonly environment: NodeJS.ProcessEnv;
   readonly #log: string;
   #child: ChildProcess | undefined;
+  #startedAt = 0;
 
   /** `command` is run by this Node; `log` is appended to. Nothing starts yet. */
   constructor(command: readonly string[], environment: NodeJS.ProcessEnv, log: string) {
@@ -22,13 +23,25 @@ export class Process {
     return this.#child?.pid ?? 0;
   }
 
+  /** When start() was called last, in milliseconds since 1970: what its log says of times before is of another process. */
+  get startedAt(): number {
+    return this.#startedAt;
+  }
+
   get running(): boolean {
     return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   start(): void {
     const log = openSync(this.#log, "a");
+    this.#startedAt = systemClock.now();
     this.#child = spawn(process.execPath, this.#command, { env: this.environment, stdio: ["ignore", log, log] });
+    closeSync(log);
+  }
+
+  /** Sends a signal to it where it runs; false where it does not. */
+  signal(signal: NodeJS.Signals): boolean {
+    return this.running && this.#child!.kill(signal);
   }
 
   /** Throws with the end of its log where it has ended by itself. */

@@ -30,6 +30,23 @@ export interface StageOptions {
   system: string;
   /** Gives the program the agents run for restic, for a benchmark that wants to see each call. */
   resticOfAgents?(restic: string, directory: string): string;
+  /** Absent: one replica, which agents reach at its own port. */
+  replicas?: {
+    count: number;
+    /** On 127.0.0.1, served by the caller: the address of them all. */
+    port: number;
+    /** The kubeconfig a replica uses in place of `own`; `index` counts from 0. */
+    kubeconfig(own: string, index: number): Promise<string>;
+  };
+}
+
+/** One process of the operator. */
+export interface Replica {
+  /** HOLDFAST_REPLICA; its identity in Leases and in Host.status is this and a random part. */
+  readonly name: string;
+  /** Where it listens on 127.0.0.1. */
+  readonly port: number;
+  readonly process: Process;
 }
 
 /** Holdfast on real parts: a repository server, the operator as a process with its least RBAC, and machines with agents. */
@@ -38,31 +55,32 @@ export class Stage {
   readonly cluster: RunningCluster;
   readonly namespace: string;
   readonly repository: RestServer;
-  readonly operator: Process;
+  readonly replicas: readonly Replica[];
   readonly machines: Machine[] = [];
   /** The restic that looks from outside, and the one of the agents. */
   readonly restic: { program: string; ofAgents: string };
-  readonly #system: string;
+  /** The operator's own namespace. */
+  readonly system: string;
   readonly #password = secret(24);
   readonly #credentials: { user: string; password: string };
 
   private constructor(
-    parts: Pick<Stage, "directory" | "cluster" | "namespace" | "repository" | "operator" | "restic">,
-    system: string,
+    parts: Pick<Stage, "directory" | "cluster" | "namespace" | "system" | "repository" | "replicas" | "restic">,
     credentials: { user: string; password: string },
   ) {
     this.directory = parts.directory;
     this.cluster = parts.cluster;
     this.namespace = parts.namespace;
     this.repository = parts.repository;
-    this.operator = parts.operator;
+    this.replicas = parts.replicas;
     this.restic = parts.restic;
-    this.#system = system;
+    this.system = parts.system;
     this.#credentials = credentials;
   }
 
   /** Starts the repository server and the operator. */
-  static async set({ cluster, namespace, system, resticOfAgents }: StageOptions): Promise<Stage> {
+  static async set(options: StageOptions): Promise<Stage> {
+    const { cluster, namespace, system } = options;
     const { restic } = await ensureTools(["restic"], { report: () => {} });
     const directory = mkdtempSync(join(tmpdir(), PREFIX));
     writeFileSync(join(directory, "pid"), String(process.pid));
@@ -73,25 +91,11 @@ export class Stage {
         directory: join(directory, "rest-server"),
         users: { [credentials.user]: credentials.password },
       });
-      const port = await freePort(systemRandom);
-      const operator = new Process(
-        [join(root, "operator/main.ts")],
-        {
-          PATH: process.env["PATH"],
-          // The sweep finds what a killed stage left behind by its folder in the environment.
-          TMPDIR: directory,
-          KUBECONFIG: await operatorKubeconfig(cluster, system, namespace),
-          HOLDFAST_NAMESPACE: system,
-          HOLDFAST_WATCH_NAMESPACES: namespace,
-          HOLDFAST_LISTEN: `127.0.0.1:${port}`,
-          HOLDFAST_PUBLIC_URL: `https://127.0.0.1:${port}`,
-          HOLDFAST_REPLICA: "operator-0",
-        },
-        join(directory, "operator.log"),
-      );
-      const ofAgents = resticOfAgents?.(restic, directory) ?? restic;
-      const parts = { directory, cluster, namespace, repository, operator, restic: { program: restic, ofAgents } };
-      const stage = new Stage(parts, system, credentials);
+      const replicas = await replicasOf(options, directory);
+      const ofAgents = options.resticOfAgents?.(restic, directory) ?? restic;
+      const programs = { program: restic, ofAgents };
+      const parts = { directory, cluster, namespace, system, repository, replicas, restic: programs };
+      const stage = new Stage(parts, credentials);
       await stage.startOperator();
       return stage;
     } catch (error) {
@@ -114,17 +118,23 @@ export class Stage {
     return this.kubectl(["apply", "--filename=-"], manifest);
   }
 
+  /** The first replica, which most stages have alone. */
+  get operator(): Process {
+    return this.replicas[0]!.process;
+  }
+
+  /** Starts every replica and resolves when one leads: it serves then. */
   async startOperator(): Promise<void> {
-    this.operator.start();
-    await until("the operator serves", 30, async () => {
-      this.operator.expectRunning();
+    for (const { process } of this.replicas) process.start();
+    await until("the operator serves", 180, async () => {
+      for (const { process } of this.replicas) process.expectRunning();
       return (await this.#leader()) !== "";
     });
   }
 
   #leader(): Promise<string> {
     return kubectl(this.cluster, [
-      ...["--namespace", this.#system, "get", "lease", "holdfast-operator"],
+      ...["--namespace", this.system, "get", "lease", "holdfast-operator"],
       "--output=jsonpath={.spec.holderIdentity}",
     ]);
   }
@@ -241,12 +251,38 @@ export class Stage {
   /** Ends every process, restic included, and removes every file. The control plane and what is in it stay. */
   async strike(): Promise<void> {
     await Promise.all(
-      [this.operator, ...this.machines.map(({ agent }) => agent)].map((process) => process.stop("SIGKILL")),
+      [...this.replicas.map(({ process }) => process), ...this.machines.map(({ agent }) => agent)].map((process) =>
+        process.stop("SIGKILL"),
+      ),
     );
     await this.repository.stop();
     await killAllUsing(this.directory);
     rmSync(this.directory, { recursive: true, force: true });
   }
+}
+
+async function replicasOf(options: StageOptions, directory: string): Promise<Replica[]> {
+  const { cluster, namespace, system, replicas: many } = options;
+  const own = await operatorKubeconfig(cluster, system, namespace);
+  return Promise.all(
+    Array.from({ length: many?.count ?? 1 }, async (_, index) => {
+      const port = await freePort(systemRandom);
+      const name = `operator-${index}`;
+      const environment = {
+        PATH: process.env["PATH"],
+        // The sweep finds what a killed stage left behind by its folder in the environment.
+        TMPDIR: directory,
+        KUBECONFIG: (await many?.kubeconfig(own, index)) ?? own,
+        HOLDFAST_NAMESPACE: system,
+        HOLDFAST_WATCH_NAMESPACES: namespace,
+        HOLDFAST_LISTEN: `127.0.0.1:${port}`,
+        HOLDFAST_PUBLIC_URL: `https://127.0.0.1:${many?.port ?? port}`,
+        HOLDFAST_REPLICA: name,
+      };
+      const log = join(directory, many === undefined ? "operator.log" : `${name}.log`);
+      return { name, port, process: new Process([join(root, "operator/main.ts")], environment, log) };
+    }),
+  );
 }
 
 /** Removes what processes left behind that were killed with their stage up; returns the folders. */

@@ -1,13 +1,13 @@
 import type { ConditionDraft } from "../kube/conditions.ts";
+import type { ConditionReason } from "./reasons.ts";
 
 /**
  * How something is. `waiting`: it will be ready without a change of its own spec. `stalled`: only a change by the user can
  * mend it; what kstatus (and so Flux, kubectl wait and others) knows as failed.
  */
-export interface Readiness {
+export interface Readiness<R extends string = ConditionReason> {
   readonly state: "ready" | "waiting" | "stalled";
-  /** CamelCase, one word. */
-  readonly reason: string;
+  readonly reason: R;
   /** A sentence, with what to do where something is wrong. */
   readonly message: string;
 }
@@ -22,7 +22,7 @@ const LONGEST_MESSAGE = 4096;
  * kstatus reads Reconciling and Stalled only (Ready=False alone is "in progress" to it), and takes their mere presence
  * with True for an answer; both are therefore there only while they hold.
  */
-export function readinessConditions(readiness: Readiness, generation: number | undefined): ConditionDraft[] {
+export function readinessConditions(readiness: Readiness<string>, generation: number | undefined): ConditionDraft[] {
   const { state, reason } = readiness;
   const rest = { reason, message: readiness.message.slice(0, LONGEST_MESSAGE), observedGeneration: generation };
   const ready: ConditionDraft = { type: "Ready", status: state === "ready" ? "True" : "False", ...rest };

@@ -1,9 +1,13 @@
 import type { Server } from "node:https";
+import type { Socket } from "node:net";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import type { ErrorCode } from "#base/error-codes.ts";
 import { messageOf } from "#base/errors.ts";
 import { between, type Random } from "#base/random.ts";
+import { maskTokens } from "#protocol/enroll.ts";
 import { HEADERS_TIMEOUT_MS } from "#protocol/limits.ts";
 import { RELEASE } from "#protocol/version.ts";
+import { rawAnswer } from "../hub/raw-answer.ts";
 import { Refusal } from "../hub/refusal.ts";
 import type { ServingMaterial } from "../installation/serving.ts";
 import { KubeError } from "../kube/kube-error.ts";
@@ -45,11 +49,15 @@ export function createHttp({ serving, random, log }: HttpOptions): FastifyInstan
     keepAliveTimeout: 10_000,
     routerOptions: { maxParamLength: 253 },
     forceCloseConnections: "idle",
+    // fastify would repeat the whole address, and people put tokens there.
+    frameworkErrors: (_error, request, reply) =>
+      answer(reply, 400, "bad_request", `the path of this ${request.method} is no valid one; write % as %25`),
+    clientErrorHandler: onClientError,
     logger: false,
   });
   app.server.maxConnections = MAX_CONNECTIONS;
   app.setNotFoundHandler((request, reply) => {
-    answer(reply, 404, "not_found", `there is nothing at ${request.method} ${request.url.slice(0, 200)}`);
+    answer(reply, 404, "not_found", `there is nothing at ${request.method} ${pathOf(request)}`);
   });
   app.setErrorHandler((error: FastifyError, request, reply) => onError(error, request, reply, { random, log }));
   app.get("/", (_request, reply) => {
@@ -60,8 +68,30 @@ export function createHttp({ serving, random, log }: HttpOptions): FastifyInstan
   return app as unknown as FastifyInstance & { readonly server: Server };
 }
 
+/** Without what people put behind it who do not know that tokens belong into a header or a body. */
+function pathOf({ url }: FastifyRequest): string {
+  return maskTokens(url.split("?")[0] ?? "").slice(0, 200);
+}
+
+/** What Node cannot read as a request, or not in time; fastify would answer in a shape of its own. */
+const UNREADABLE: { readonly [code: string]: readonly [status: number, message: string] } = {
+  HPE_HEADER_OVERFLOW: [431, `the request's headers are over ${HEADER_BYTES} bytes`],
+  ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not come in time; send it at once"],
+};
+
+function onClientError(error: Error & { code?: string }, socket: Socket): void {
+  const { code = "" } = error;
+  // Who has not finished its TLS handshake, or is gone, cannot be answered.
+  if (!/^(HPE_|ERR_HTTP_)/.test(code) || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, message] = UNREADABLE[code] ?? [400, "this is not an HTTP/1.1 request"];
+  rawAnswer(socket, { status, code: "bad_request", message });
+}
+
 /** The one shape of an error. */
-function answer(reply: FastifyReply, status: number, code: string, message: string): void {
+function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): void {
   reply.code(status).send({ error: { code, message: message.slice(0, 1024) } });
 }
 
@@ -74,13 +104,13 @@ function onError(
   if (error instanceof Refusal) {
     if (error instanceof RateLimited) reply.header("retry-after", error.retryAfterSeconds);
     else if (error.status === 503) reply.header("retry-after", Math.ceil(between(random, 1, 5)));
-    log.info({ path: request.url.slice(0, 200), code: error.code, remote: request.ip }, "request refused");
+    log.info({ path: pathOf(request), code: error.code, remote: request.ip }, "request refused");
     answer(reply, error.status, error.code, error.message);
   } else if (error.statusCode !== undefined && error.statusCode < 500) {
     // fastify's own: body too large, not JSON, no content type.
     answer(reply, error.statusCode, "bad_request", error.message);
   } else {
-    log.error({ path: request.url.slice(0, 200), error: messageOf(error) }, "request failed");
+    log.error({ path: pathOf(request), error: messageOf(error) }, "request failed");
     const away = error instanceof KubeError || error.name === "TimeoutError" || error.name === "AbortError";
     if (away) reply.header("retry-after", Math.ceil(between(random, 5, 15)));
     const message = away

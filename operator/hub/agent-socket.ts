@@ -2,9 +2,10 @@ import { WebSocket } from "ws";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { MAX_OUTBOUND_BYTES } from "#protocol/limits.ts";
-import { closeReason } from "#protocol/text.ts";
+import { closeReason, line } from "#protocol/text.ts";
 import type { Log } from "../kube/log.ts";
 import type { HubMetrics } from "./hub-metrics.ts";
+import type { Intake } from "./intake.ts";
 import type { HostIdentity, HubPorts, SessionFacts } from "./ports.ts";
 import { newSession, step, wakeAt } from "./session.ts";
 import type { Moment, SessionEffect, SessionEvent, SessionState } from "./session-state.ts";
@@ -19,6 +20,7 @@ export interface AgentSocketOptions {
   clock: Clock;
   log: Log;
   metrics: HubMetrics;
+  intake: Intake;
   onOpened(socket: AgentSocket): void;
   /** Called once an accepted session's connection is gone; the Host still says Connected. May come twice. */
   onLeft(socket: AgentSocket, facts: SessionFacts): void;
@@ -34,6 +36,8 @@ export class AgentSocket {
   /** Aborts the calls of this session that are under way when its socket is gone. */
   readonly #gone = new AbortController();
   #state: SessionState;
+  /** Bytes of the records in its queue. */
+  #held = 0;
 
   constructor(socket: WebSocket, options: AgentSocketOptions) {
     this.#socket = socket;
@@ -48,7 +52,7 @@ export class AgentSocket {
     // ws has closed the connection by itself (1009 for a frame that is too large, 1002, 1007); `close` follows.
     socket.on("error", (error) => this.#log.info({ error: messageOf(error) }, "agent connection failed"));
     socket.on("close", (code, reason) => {
-      this.step({ type: "closed", code, reason: reason.toString() });
+      this.step({ type: "closed", code, reason: line(reason.toString(), 128) });
       this.#gone.abort(new Error("agent connection closed"));
       options.onClosed(this);
     });
@@ -63,11 +67,15 @@ export class AgentSocket {
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
     this.#watchBuffer();
+    this.#watchQueue();
   }
 
   /** Called every second. */
   tick(): void {
     this.#watchBuffer();
+    this.#watchQueue();
+    // What it says is not read just now: its silence is none.
+    if (this.#socket.isPaused) this.step({ type: "heard" });
     if (wakeAt(this.#state) <= this.#options.clock.monotonic()) this.step({ type: "tick" });
   }
 
@@ -85,6 +93,16 @@ export class AgentSocket {
     ) {
       this.step({ type: "buffered", bytes });
     }
+  }
+
+  #watchQueue(): void {
+    const { intake } = this.#options;
+    const held = this.#state.queue.reduce((sum, { bytes }) => sum + bytes, 0);
+    intake.changed(this.#held, held);
+    this.#held = held;
+    const read = intake.admits(held);
+    if (read && this.#socket.isPaused) this.#socket.resume();
+    else if (!read && !this.#socket.isPaused) this.#socket.pause();
   }
 
   #perform(effect: SessionEffect): void {

@@ -34,7 +34,7 @@ const UNKNOWN: AuthenticationRefusal = {
 const REVOKED: AuthenticationRefusal = {
   status: 403,
   code: "host_revoked",
-  message: `the Host is revoked. To let it back in, set its spec.revoked to false, ${ENROL_AGAIN}`,
+  message: `the Host is revoked. To let it back in, wait for its condition Revoked, set its spec.revoked to false, ${ENROL_AGAIN}`,
 };
 
 /**

@@ -1,23 +1,30 @@
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import type { Random } from "#base/random.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Restore } from "#crds/restore.ts";
 import { Reason } from "#protocol/outcome.ts";
+import { line } from "#protocol/text.ts";
 import type { Caches } from "../controllers/caches.ts";
+import { BackupRuns, Restores } from "../controllers/kinds.ts";
+import type { Verdict } from "../controllers/one-shot/decide.ts";
+import { settle } from "../controllers/one-shot/settle.ts";
+import { restoreWriter, runWriter } from "../controllers/one-shot/writers.ts";
+import type { Client } from "../kube/client.ts";
 import type { Log } from "../kube/log.ts";
 import { keyOf } from "../kube/resource.ts";
-import type { OneShotRecord } from "./one-shot-status.ts";
+import { persist } from "./persist.ts";
 import type { CommandAnswer, CommandSink, HostIdentity } from "./ports.ts";
-import type { ResourceRecords } from "./record-sink.ts";
 import type { TaskRecords } from "./task-records.ts";
 import type { TaskTries } from "./task-tries.ts";
 
 export interface CommandSinkParts {
   readonly caches: Pick<Caches, "activeRunsByHost" | "activeRestoresByHost" | "repositoriesByInitializer">;
-  readonly records: Pick<ResourceRecords, "writeOneShot">;
   readonly tasks: Pick<TaskRecords, "refused">;
   readonly tries: Pick<TaskTries, "tried">;
+  readonly client: Client;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Log;
   readonly signal: AbortSignal;
 }
@@ -39,13 +46,18 @@ export class CommandAnswers implements CommandSink {
   }
 
   async #end(host: HostIdentity, answer: CommandAnswer): Promise<void> {
-    const { caches, records, tasks, tries, clock, signal } = this.#parts;
+    const { caches, tasks, tries, signal } = this.#parts;
     const key = keyOf({ metadata: host });
     const subject =
       caches.activeRunsByHost(key).find(({ metadata }) => metadata.uid === answer.id) ??
       caches.activeRestoresByHost(key).find(({ metadata }) => metadata.uid === answer.id);
     if (subject !== undefined) {
-      await records.writeOneShot(host, endOf(subject, answer, clock.now()), signal);
+      // An end that is supposed, as the leader's are: should the host carry it out all the same, its result stands.
+      await persist(this.#parts, signal, () => {
+        const end = (_: number, one: BackupRun | Restore) => endOf(one, answer);
+        if (subject.kind === "Restore") return settle(this.#parts, Restores, restoreWriter, subject, end);
+        return settle(this.#parts, BackupRuns, runWriter, subject, end);
+      });
       return;
     }
     const uid = tries.tried(answer.id)?.repositoryUID;
@@ -56,22 +68,13 @@ export class CommandAnswers implements CommandSink {
   }
 }
 
-function endOf(subject: BackupRun | Restore, answer: CommandAnswer, now: number): OneShotRecord {
+/** Only where no agent has reported on it since: in a later session the same command may well have been taken. */
+function endOf({ status }: BackupRun | Restore, answer: CommandAnswer): Verdict {
+  if (status?.phase !== undefined && status.phase !== "Pending") return {};
   const expired = answer.state === "expired";
   const otherwise = expired
     ? "the host could not begin with it before its starting deadline"
     : "the host refuses it; its agent's log says why";
-  const ended = {
-    uid: subject.metadata.uid,
-    name: subject.metadata.name,
-    attempt: 0,
-    phase: "Failed",
-    reason: expired ? Reason.DeadlineExceeded : Reason.HostRefused,
-    message: answer.message ?? otherwise,
-    completionTime: new Date(now).toISOString(),
-  } as const;
-  if (subject.kind === "Restore") return { kind: "restore", ...ended };
-  // The policy is not asked for with a manual run, which is all that is ever commanded.
-  const policy = { uid: "-", name: subject.spec.policyRef };
-  return { kind: "run", ...ended, trigger: "Manual", policy, snapshots: [] };
+  const reason = expired ? Reason.DeadlineExceeded : Reason.HostRefused;
+  return { state: { phase: "Failed", reason, message: line(answer.message ?? otherwise) } };
 }

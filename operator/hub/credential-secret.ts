@@ -11,12 +11,15 @@ export interface StoredCredential {
   readonly hash?: string;
   /** Of the enrolment that wrote it, RFC 3339. */
   readonly enrolledTime: string;
+  /** metadata.generation of the Host at its last revocation; absent once it was enrolled after that. */
+  readonly revokedGeneration?: number | undefined;
 }
 
 const KEY = "credentialHash";
 const ENROLLED = "holdfast.dev/enrolled-time";
+const REVOKED = "holdfast.dev/revoked-generation";
 
-export function credentialSecretRef(host: { readonly namespace?: string; readonly name: string }): Ref {
+export function credentialSecretRef(host: Ref): Ref {
   return { namespace: host.namespace, name: `holdfast-host-${host.name}` };
 }
 
@@ -25,17 +28,23 @@ export function storedCredential(secret: Secret, host: Host): StoredCredential |
   if (!secret.metadata.ownerReferences?.some(({ uid }) => uid === host.metadata.uid)) return undefined;
   const hash = digest.safeParse(Buffer.from(secret.data?.[KEY] ?? "", "base64").toString("utf8"));
   const enrolledTime = secret.metadata.annotations?.[ENROLLED] ?? secret.metadata.creationTimestamp ?? "";
-  return hash.success ? { hash: hash.data, enrolledTime } : { enrolledTime };
+  const revokedGeneration = Number(secret.metadata.annotations?.[REVOKED] ?? Number.NaN);
+  return {
+    ...(hash.success && { hash: hash.data }),
+    enrolledTime,
+    ...(!Number.isNaN(revokedGeneration) && { revokedGeneration }),
+  };
 }
 
 /** The whole Secret of a credential, owned by its Host, so that it goes with it. */
 export function credentialSecret(host: Host, credential: StoredCredential): Draft<Secret> {
-  const { hash = "", enrolledTime } = credential;
+  const { hash = "", enrolledTime, revokedGeneration } = credential;
+  const revoked = revokedGeneration === undefined ? {} : { [REVOKED]: String(revokedGeneration) };
   return {
     metadata: {
       ...(credentialSecretRef(host.metadata) as { namespace: string; name: string }),
       labels: { "app.kubernetes.io/part-of": "holdfast" },
-      annotations: { [ENROLLED]: enrolledTime },
+      annotations: { [ENROLLED]: enrolledTime, ...revoked },
       ownerReferences: [ownerReference(Hosts, host)],
     },
     type: "Opaque",

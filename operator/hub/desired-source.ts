@@ -69,7 +69,8 @@ export class DesiredConfigurations implements DesiredSource, Planner {
       now: this.#clock.now(),
     });
     if (!("config" in plan)) return { commands };
-    this.#lastID.set(key, plan.config.id);
+    // A Host deleted meanwhile is not remembered again: nothing would forget it.
+    if (this.#caches.hosts.get(key)?.metadata.uid === identity.uid) this.#lastID.set(key, plan.config.id);
     return { config: plan.config, commands };
   }
 
@@ -117,7 +118,8 @@ export class DesiredConfigurations implements DesiredSource, Planner {
       if (isOpened(repository)) this.tries.forget(keyOf(repository));
       else if (repository.status?.initializer?.hostUID === host.metadata.uid && !isDuplicate(repository)) {
         const resolved = await this.#read(repository);
-        if (resolved === undefined || !("access" in resolved)) continue;
+        const deleted = this.#caches.repositories.get(keyOf(repository))?.metadata.uid !== repository.metadata.uid;
+        if (resolved === undefined || !("access" in resolved) || deleted) continue;
         const id = this.tries.current(repository, key, resolved.versions);
         const initialize = repository.spec.initialize === true;
         if (id !== undefined) openings.push({ id, access: resolved.access, initialize });

@@ -96,8 +96,8 @@ test.each<[string, RestoreSpec["source"], object]>([
   ["another host's", { repository: "offsite", policy: "www", hostName: "web-2" }, { host: "web-2", latest: true }],
   [
     "one before a moment",
-    { repository: "offsite", policy: "www", before: "2026-11-20T00:00:00Z" },
-    { before: "2026-11-20T00:00:00Z" },
+    { repository: "offsite", policy: "www", before: "2026-11-20t00:00:00.0000000001z" },
+    { before: "2026-11-20T00:00:00.000Z" },
   ],
   ["one by its id", { repository: "offsite", snapshot: "0123abcd" }, { id: "0123abcd" }],
 ])("a restore of %s", (_, source, snapshot) => {

@@ -115,7 +115,13 @@ function selectorOf({ spec, metadata }: Restore, clusterID: string): SnapshotSel
   if (snapshot !== "latest") return { id: snapshot };
   const tags = snapshotTags({ clusterID, namespace: metadata.namespace ?? "", policy, source });
   const host = hostName ?? spec.target.hostRef;
-  return { latest: true, host, tags, ...(before !== undefined && { before }) };
+  return { latest: true, host, tags, ...(before !== undefined && { before: instantOf(before) }) };
+}
+
+/** In one of the ways to write a time, which the API server takes more of than the wire. */
+function instantOf(time: string): string {
+  const ms = Date.parse(time);
+  return Number.isNaN(ms) ? time : new Date(ms).toISOString();
 }
 
 /** The agent has journaled it, and a repeat could only start it twice on a machine that lost its journal. */

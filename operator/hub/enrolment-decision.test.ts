@@ -35,6 +35,15 @@ function host(spec: Host["spec"] = {}, more: object = {}): Host {
   return { apiVersion: "holdfast.dev/v1alpha1", kind: "Host", metadata, spec };
 }
 
+const withdrawn: Host = {
+  ...host(),
+  status: {
+    conditions: [
+      { type: "Revoked", status: "True", reason: "R", message: "", lastTransitionTime: "2026-11-21T12:00:00Z" },
+    ],
+  },
+};
+
 const ago = (ms: number) => new Date(NOW - ms).toISOString();
 const used = (by: string, ms: number, name = "web-1") => ({
   uses: 1,
@@ -124,6 +133,7 @@ describe("a Host", () => {
     ],
     ["is not taken back by an enrolment from before", again(NOW), host(), stored(other, -1_000), "host_exists"],
     ["that is revoked takes nobody", again(NOW), host({ revoked: true }), undefined, "host_revoked"],
+    ["whose revocation has just been taken back is asked for again", again(NOW), withdrawn, undefined, "host_revoked"],
     ["that is being deleted takes nobody", token(), host({}, { deletionTimestamp: ago(1) }), undefined, "host_deleted"],
   ])("%s", (_, given, present, credential, code) => {
     expect(() => admitHost(given, enrolment, present, credential)).toThrow(expect.objectContaining({ code }));

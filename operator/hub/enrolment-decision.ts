@@ -2,6 +2,7 @@ import type { EnrollmentToken } from "#crds/enrollmenttoken.ts";
 import type { Host } from "#crds/host.ts";
 import { type EnrollRequest, hostNameOf } from "#protocol/enroll.ts";
 
+import { isTrue } from "../kube/conditions.ts";
 import type { StoredCredential } from "./credential-secret.ts";
 import { Refusal } from "./refusal.ts";
 
@@ -94,8 +95,11 @@ export function admitHost(
     throw new Refusal(
       403,
       "host_revoked",
-      `${of} is revoked. To let this machine back in, set its spec.revoked to false and use a token with hostName and reenroll.`,
+      `${of} is revoked. To let this machine back in, wait for its condition Revoked, set its spec.revoked to false and use a token with hostName and reenroll.`,
     );
+  }
+  if (isTrue(host.status?.conditions, "Revoked")) {
+    throw new Refusal(503, "host_revoked", `${of} was revoked until a moment ago; try again in a moment.`);
   }
   if (credential === undefined) return "write-credential";
   if (credential.hash === enrolment.credentialHash) return "done";
@@ -107,7 +111,7 @@ export function admitHost(
   throw new Refusal(
     409,
     "host_exists",
-    `${of} has an agent already. If this is another machine, give the agent another name with --hostname. If it takes the ` +
+    `${of} ${credential.hash === undefined ? "was revoked" : "has an agent already"}. If this is another machine, give the agent another name with --hostname. If it takes the ` +
       `old one's place, create a new EnrollmentToken with hostName: ${name} and reenroll: true and use that.`,
   );
 }

@@ -108,7 +108,13 @@ export class EnrolmentDesk {
       if (use.repeated) return { token, use };
       const { host, credential } = await this.#standing(token, use.enrolment, signal);
       admitHost(token, use.enrolment, host, credential);
-      const { object } = await applyStatus(client, EnrollmentTokens, token, enrollWriter, use.status, { signal });
+      const { object } = await applyStatus(client, EnrollmentTokens, token, enrollWriter, use.status, { signal }).catch(
+        (error: unknown) => {
+          // Deleted meanwhile; nothing was used.
+          if (isNotFound(error)) throw new Refusal(401, "token_unknown", UNKNOWN);
+          throw error;
+        },
+      );
       audit(log, "token-used", object, { host: use.enrolment.name, uses: use.status.uses });
       return { token, use };
     });
@@ -117,7 +123,7 @@ export class EnrolmentDesk {
   async #again(known: EnrollmentToken, signal: AbortSignal): Promise<EnrollmentToken> {
     try {
       const token = await this.#parts.client.get(EnrollmentTokens, known.metadata, { signal });
-      if (token.metadata.uid === known.metadata.uid) return token;
+      if (token.metadata.uid === known.metadata.uid && token.metadata.deletionTimestamp === undefined) return token;
     } catch (error) {
       if (!isNotFound(error)) throw error;
     }
@@ -133,14 +139,14 @@ export class EnrolmentDesk {
         const admission = admitHost(token, enrolment, host, credential);
         if (host === undefined) {
           const made = await this.#createHost(token, enrolment, signal);
-          if (made !== undefined) audit(log, "host-created", made, { token: token.metadata.name });
+          if (made !== undefined) audit(log, "host-created", made, { enrollmentToken: token.metadata.name });
           continue;
         }
         if (admission !== "done") {
           const draft = credentialSecret(host, { hash: enrolment.credentialHash, enrolledTime: enrolment.time });
           const written = await this.#writeSecret(draft, secret, signal);
           if (written === undefined) continue;
-          audit(log, "credential-written", written, { host: enrolment.name, token: token.metadata.name });
+          audit(log, "credential-written", written, { host: enrolment.name, enrollmentToken: token.metadata.name });
         }
         // Asked of the Host and not of what was just done: this may be the repeat of an enrolment that broke off here.
         if (hasEarlierAgent(host, enrolment)) await this.#parts.onTakeover(host, signal);
@@ -155,9 +161,10 @@ export class EnrolmentDesk {
     signal: AbortSignal,
   ): Promise<{ host?: Host; secret?: Secret; credential?: StoredCredential }> {
     const ref = { namespace: token.metadata.namespace, name };
+    // Before the Host: a revocation that the Host read here does not show changes this Secret after it was read.
+    const secret = await this.#read(credentialSecretRef(ref), signal);
     const host = await this.#parts.client.get(Hosts, ref, { signal }).catch(absent);
     if (host === undefined) return {};
-    const secret = await this.#read(credentialSecretRef(host.metadata), signal);
     if (secret === undefined) return { host };
     const credential = storedCredential(secret, host);
     return credential === undefined ? { host, secret } : { host, secret, credential };

@@ -10,19 +10,24 @@ import { between, type Random } from "#base/random.ts";
 import { TICKET_HEADER } from "#protocol/enroll.ts";
 import { HEADERS_TIMEOUT_MS, MAX_FRAME_BYTES } from "#protocol/limits.ts";
 import type { Log } from "../kube/log.ts";
-import { TokenBucket } from "../kube/token-bucket.ts";
+import { Admission, type UpgradeRefusal } from "./admission.ts";
 import { AgentSocket } from "./agent-socket.ts";
 import { hubMetrics } from "./hub-metrics.ts";
-import type { AuthenticationRefusal, HostIdentity, HostKey, Hub, HubPorts } from "./ports.ts";
-import { refuseUpgrade } from "./refuse-upgrade.ts";
+import { Intake } from "./intake.ts";
+import {
+  type AuthenticationRefusal,
+  type HostIdentity,
+  type HostKey,
+  type Hub,
+  type HubPorts,
+  hostKey,
+} from "./ports.ts";
+import { rawAnswer } from "./raw-answer.ts";
 import { GOAWAY_GRACE_MS } from "./session.ts";
 import { Sessions } from "./sessions.ts";
 
 /** Path of the agent endpoint. */
 const AGENT_PATH = "/v1/agent";
-/** What one replica accepts: a fleet that comes back all at once is spread over minutes instead of failing together. */
-const ADMISSION = { perSecond: 25, burst: 50 };
-const RETRY_AFTER_SECONDS = { from: 5, to: 60 };
 /** Agents of a replica that stops come back over this long. */
 const DRAIN_SPREAD_MS = 30_000;
 const REFRESH_SPREAD_MS = 5_000;
@@ -32,6 +37,11 @@ const LIFETIME_MS = { from: 6.4 * 3_600_000, to: 9.6 * 3_600_000 };
 const TICK_MS = 1_000;
 /** Thousands of closes in one turn would stall the event loop (measured: 9,000 take 0.7 s). */
 const SLICE = 100;
+/**
+ * An honest agent sends whole frames in TLS records of up to 16 KiB; ws by itself lets one connection hold 256 Ki pieces,
+ * which cost a hundred bytes each whatever their size.
+ */
+const MAX_PIECES = { maxFragments: 64, maxBufferedChunks: 4096 };
 
 export interface GatewayOptions {
   ports: HubPorts;
@@ -39,7 +49,10 @@ export interface GatewayOptions {
   random: Random;
   log: Log;
   registry: Registry;
+  /** Connections of the whole replica. */
   admission?: { perSecond: number; burst: number };
+  /** Bytes held for the API server. */
+  intake?: { session: number; replica: number };
 }
 
 /** The agents' side of one replica: accepts, authenticates and admits their WebSockets, and holds their sessions. */
@@ -51,9 +64,11 @@ export class Gateway implements Hub {
     clientTracking: false,
     maxPayload: MAX_FRAME_BYTES,
     perMessageDeflate: false,
+    ...MAX_PIECES,
   });
   readonly #metrics: ReturnType<typeof hubMetrics>;
-  readonly #admission: TokenBucket;
+  readonly #admission: Admission;
+  readonly #intake: Intake;
   readonly #sessions: Sessions;
   readonly #stopped = new AbortController();
   #draining = false;
@@ -62,8 +77,15 @@ export class Gateway implements Hub {
   constructor(options: GatewayOptions) {
     this.#options = options;
     this.#sessions = new Sessions({ ...options, store: options.ports.store, signal: this.#stopped.signal });
-    this.#metrics = hubMetrics(options.registry, () => this.#sessions.connected().length);
-    this.#admission = new TokenBucket({ ...(options.admission ?? ADMISSION), clock: options.clock });
+    this.#upgrader.on("wsClientError", (error: Error, socket: Duplex) => {
+      rawAnswer(socket, { status: 400, code: "bad_request", message: error.message });
+    });
+    this.#metrics = hubMetrics(options.registry, {
+      connected: () => this.#sessions.connected().length,
+      heldBytes: () => this.#intake.total,
+    });
+    this.#admission = new Admission({ ...options, all: options.admission });
+    this.#intake = new Intake(options.intake);
     const tick = () => {
       for (const socket of this.#sessions.sockets()) socket.tick();
       this.#cancelTick = options.clock.after(TICK_MS, tick);
@@ -125,31 +147,19 @@ export class Gateway implements Hub {
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const refuse = (refusal: Omit<AuthenticationRefusal, "status"> & { status: number }, retryAfter?: number) => {
-      this.#metrics.refused.inc({ code: refusal.code });
-      refuseUpgrade(socket, refusal, retryAfter);
-    };
-    if (request.url?.split("?")[0] !== AGENT_PATH) {
-      refuse({ status: 404, code: "not_found", message: `WebSockets are at ${AGENT_PATH} only` });
-      return;
-    }
-    const { from, to } = RETRY_AFTER_SECONDS;
-    if (this.#draining || this.#admission.take() > 0) {
-      const message = "this operator replica takes no more connections just now";
-      refuse({ status: 503, code: "busy", message }, Math.ceil(between(this.#options.random, from, to)));
-      return;
-    }
-    const answer = await this.#authenticate(request, socket);
+    const admitted = await this.#admit(request, socket);
     if (socket.destroyed) return;
-    if ("refused" in answer) {
-      const retryAfter = answer.refused.status === 503 ? Math.ceil(between(this.#options.random, from, to)) : undefined;
-      refuse(answer.refused, retryAfter);
+    if ("code" in admitted) {
+      this.#metrics.refused.inc({ code: admitted.code });
+      rawAnswer(socket, admitted);
       return;
     }
+    const { host } = admitted;
     this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => {
       const socket = new AgentSocket(webSocket, {
         ...this.#options,
-        host: answer.host,
+        host,
+        intake: this.#intake,
         lifetimeMs: between(this.#options.random, LIFETIME_MS.from, LIFETIME_MS.to),
         metrics: this.#metrics,
         onOpened: (opened) => {
@@ -161,6 +171,19 @@ export class Gateway implements Hub {
       });
       this.#sessions.add(socket);
     });
+  }
+
+  /** Whose agent asks, or what it is answered. */
+  async #admit(request: IncomingMessage, socket: Duplex): Promise<{ host: HostIdentity } | UpgradeRefusal> {
+    if (request.url?.split("?")[0] !== AGENT_PATH) {
+      return { status: 404, code: "not_found", message: `WebSockets are at ${AGENT_PATH} only` };
+    }
+    const address = request.socket.remoteAddress ?? "";
+    const refusal = this.#draining ? this.#admission.busy() : this.#admission.request(address);
+    if (refusal !== undefined) return refusal;
+    const answer = await this.#authenticate(request, socket);
+    if ("refused" in answer) return this.#admission.refused(answer.refused, address);
+    return this.#admission.host(hostKey(answer.host), address) ?? answer;
   }
 
   async #authenticate(

@@ -51,6 +51,7 @@ test("an ended run says how in phase and conditions, times in whole seconds, and
     startTime: "2026-11-21T12:00:00Z",
     completionTime: "2026-11-21T12:00:00Z",
     exitCode: 0,
+    display: { result: "no snapshot in 0s" },
     conditions: [
       {
         type: "Ready",
@@ -133,6 +134,7 @@ test("progress leaves standing what it does not speak of", () => {
     attempts: 2,
     logTail: "of the first attempt",
     progress: { percent: 12, currentFile: "/ab" },
+    display: { result: "12%" },
   });
 });
 
@@ -161,6 +163,6 @@ test("a restore says what it brought back", () => {
     restored,
   };
   const status = restoreStatus(restore, ended, NOW);
-  expect(status).toMatchObject({ phase: "Failed", snapshotID: id, restored });
+  expect(status).toMatchObject({ phase: "Failed", snapshotID: id, restored, display: { result: "TargetInvalid" } });
   expect(status.conditions?.map(({ type, status }) => `${type}=${status}`)).toEqual(["Ready=False", "Stalled=True"]);
 });

@@ -7,6 +7,7 @@ import type { Progress, Record, RestoreRecord, RunRecord } from "#protocol/recor
 import { line, tail } from "#protocol/text.ts";
 
 import { type OneShotState, oneShotConditions } from "../controllers/one-shot/conditions.ts";
+import { oneShotDisplay } from "../controllers/one-shot/display.ts";
 import { conditions } from "../kube/conditions.ts";
 import { instant } from "./session-status.ts";
 
@@ -24,8 +25,8 @@ const MAX_SHOWN_LENGTH = 256;
 
 export function runStatus(run: BackupRun, record: RunRecord, now: number): RunStatus {
   const { effective, snapshots, unreadFiles } = record;
-  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RunStatus, "snapshots">>({
-    ...outcome(run, record, now),
+  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RunStatus, "snapshots" | "display">>({
+    ...displayed({ ...outcome(run, record, now), ...(snapshots.length === 0 ? {} : { snapshots: unique(snapshots) }) }),
     ...(effective === undefined
       ? {}
       : {
@@ -35,7 +36,6 @@ export function runStatus(run: BackupRun, record: RunRecord, now: number): RunSt
             paths: effective.paths.slice(0, MAX_SHOWN_PATHS).map((path) => line(path, MAX_SHOWN_LENGTH)),
           },
         }),
-    ...(snapshots.length === 0 ? {} : { snapshots: unique(snapshots) }),
     ...(unreadFiles === undefined
       ? {}
       : { unreadFiles: { ...unreadFiles, first: unreadFiles.first.map((path) => line(path, MAX_SHOWN_LENGTH)) } }),
@@ -44,17 +44,20 @@ export function runStatus(run: BackupRun, record: RunRecord, now: number): RunSt
 
 export function restoreStatus(restore: Restore, record: RestoreRecord, now: number): RestoreStatus {
   const { snapshotID, restored } = record;
-  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RestoreStatus, "snapshotID" | "restored">>({
-    ...outcome(restore, record, now),
+  return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RestoreStatus, "snapshotID" | "restored" | "display">>({
+    ...displayed({ ...outcome(restore, record, now), ...(restored === undefined ? {} : { restored }) }),
     ...(snapshotID === undefined ? {} : { snapshotID }),
-    ...(restored === undefined ? {} : { restored }),
   });
 }
 
 /** What remains when Kubernetes refuses the whole: how it ended. */
 export function leastStatus(object: BackupRun | Restore, record: RunRecord | RestoreRecord, now: number) {
   const { logTail: _, progress: __, ...least } = record;
-  return outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now);
+  return displayed(outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now));
+}
+
+function displayed<T extends Parameters<typeof oneShotDisplay>[0]>(status: T) {
+  return { ...status, ...oneShotDisplay(status) };
 }
 
 type Outcome = Pick<
@@ -141,8 +144,8 @@ export function withProgress<T extends BackupRun | Restore>(object: T, frame: Pr
   const { phase, reason, attempt, startTime, progress } = frame;
   const { generation } = object.metadata;
   const message = line(frame.message, MAX_MESSAGE_LENGTH);
-  const { completionTime: _, ...status } = object.status ?? {};
-  return {
+  const { completionTime: _, display: __, ...status } = object.status ?? {};
+  return displayed({
     ...status,
     phase,
     reason,
@@ -152,7 +155,7 @@ export function withProgress<T extends BackupRun | Restore>(object: T, frame: Pr
     ...(startTime === undefined ? {} : { startTime: instant(Date.parse(startTime)) }),
     ...(progress === undefined ? {} : { progress: shown(progress) }),
     conditions: oneShot(object, { phase, reason, message }, now),
-  };
+  });
 }
 
 /** Kinds of records that speak of a one-shot resource. */

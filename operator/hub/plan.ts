@@ -32,7 +32,7 @@ export interface PlanInputs {
   readonly held: readonly string[];
 }
 
-export type Plan = { readonly config: Config } | { readonly reason: string; readonly message: string };
+export type Plan = { readonly config: Config } | { readonly reason: "ConfigTooLarge"; readonly message: string };
 
 /**
  * The host's whole desired configuration. Every policy that selects it is in it: carried out as it stands, or, while that

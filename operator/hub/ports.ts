@@ -1,3 +1,4 @@
+import type { HttpCode } from "#base/error-codes.ts";
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
 import type { AgentFrame, Hello, ProgressFrame } from "#protocol/frames.ts";
@@ -38,7 +39,7 @@ export interface AuthenticationRequest {
 /** An HTTP answer instead of an upgrade: 401 for a credential that does not hold, 503 where that cannot be known just now. */
 export interface AuthenticationRefusal {
   status: 401 | 403 | 503;
-  code: string;
+  code: HttpCode;
   /** For the agent's log: what is wrong and what to do. */
   message: string;
 }

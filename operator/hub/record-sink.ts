@@ -54,12 +54,12 @@ export class ResourceRecords implements RecordSink {
   async write(host: HostIdentity, record: Record, signal: AbortSignal): Promise<WriteResult> {
     const result = await (record.kind === "task"
       ? this.#parts.tasks.write(host, record, signal)
-      : this.writeOneShot(host, record, signal));
+      : this.#writeOneShot(host, record, signal));
     this.#results.inc({ kind: record.kind, result: result.result });
     return result;
   }
 
-  writeOneShot(host: HostIdentity, record: OneShotRecord, signal: AbortSignal): Promise<WriteResult> {
+  #writeOneShot(host: HostIdentity, record: OneShotRecord, signal: AbortSignal): Promise<WriteResult> {
     const { clock } = this.#parts;
     if (record.kind === "restore") {
       const find = (fresh: boolean) => this.#restore(host, record, fresh, signal);

@@ -98,6 +98,21 @@ describe("what is desired", () => {
       [],
     ],
     [
+      "one that the agent could not write down is sent again after a minute",
+      [
+        ...live,
+        ...desired({ config: config(1, []), commands: [] }),
+        {
+          type: "frame",
+          frame: { type: "config_refused", id: id(1), reason: "AgentError", message: "the disk is full" },
+        },
+        { type: "reported", result: "written" },
+        { type: "later", ms: 60_000 },
+        { type: "desired", desired: { config: config(1, []), commands: [] } },
+      ],
+      [sends({ type: "config" })],
+    ],
+    [
       "a refused configuration with other tombstones is",
       [
         ...live,
@@ -119,6 +134,16 @@ describe("what is desired", () => {
         {
           type: "report",
           facts: expect.objectContaining({ refused: expect.objectContaining({ reason: "ConfigTooLarge" }) }),
+        },
+      ],
+    ],
+    [
+      "a command that the agent could only call malformed is answered in its stead",
+      [...live, ...desired({ commands: [{ ...command("r1"), overrides: { tags: ["a,b"] } }] })],
+      [
+        {
+          type: "answered",
+          answer: { id: "r1", state: "refused", message: expect.stringMatching(/overrides.tags.0/) },
         },
       ],
     ],

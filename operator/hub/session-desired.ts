@@ -1,9 +1,13 @@
 import type { Config } from "#protocol/config.ts";
-import type { AgentFrame, ServerFrame } from "#protocol/frames.ts";
+import { type AgentFrame, decodeServerFrame, type ServerFrame } from "#protocol/frames.ts";
 import { MAX_FRAME_BYTES } from "#protocol/limits.ts";
+import { Reason } from "#protocol/outcome.ts";
 import type { Desired } from "./ports.ts";
 import { setFacts } from "./session-facts.ts";
 import { errorEffect, type SentConfig, type SessionEffect, type SessionState, type Step } from "./session-state.ts";
+
+/** When an agent that could not write a configuration down is sent it again. */
+const RETRY_MS = 60_000;
 
 /** Asks what the agent should hold; while an answer is under way, once more after it. */
 export function pull(state: SessionState): Step {
@@ -30,8 +34,8 @@ function deliver(state: SessionState, desired: Desired): Step {
     commands.add(command.id);
     if (state.commands.has(command.id)) continue;
     const frame: ServerFrame = { ...command, epoch: state.epoch };
-    if (tooLarge(frame)) {
-      const message = `the command is over ${MAX_FRAME_BYTES} bytes as a frame; shorten its include and exclude lists`;
+    const message = unsendable(frame);
+    if (message !== undefined) {
       effects.push({ type: "answered", answer: { id: command.id, state: "refused", message } });
     } else effects.push({ type: "send", frame });
   }
@@ -56,9 +60,22 @@ function sendConfig(state: SessionState, config: Config): Step {
 /** What is desired is in force: has that said where the Host says otherwise, because of a configuration taken back or a late look. */
 function confirm(state: SessionState): Step {
   const { refused, ...facts } = state.facts;
-  const { pending, refusedKey: _, ...config } = state.config;
+  const { pending, refusedKey: _, retryAt: __, ...config } = state.config;
   if (refused === undefined && pending !== true) return [state, []];
   return setFacts({ ...state, config }, facts);
+}
+
+/**
+ * Why the agent could not take this command. The CRDs hold what is written to the bounds of the wire; should they ever
+ * differ, a command that the agent can only call malformed would cost it its session, again after each reconnect.
+ */
+function unsendable(frame: ServerFrame): string | undefined {
+  if (tooLarge(frame)) {
+    return `the command is over ${MAX_FRAME_BYTES} bytes as a frame; shorten its include and exclude lists`;
+  }
+  const decoded = decodeServerFrame(JSON.stringify(frame));
+  if (!("malformed" in decoded)) return undefined;
+  return `the agent could not read it (${decoded.malformed}); write that otherwise, in another resource`;
 }
 
 function tooLarge(frame: ServerFrame): boolean {
@@ -82,11 +99,20 @@ export function onConfigApplied(state: SessionState, id: string): Step {
 export function onConfigRefused(
   state: SessionState,
   { id, reason, message }: Extract<AgentFrame, { type: "config_refused" }>,
+  now: number,
 ): Step {
   const refused = state.config.sent.find((sent) => sent.id === id);
   if (!refused) return [state, [errorEffect("unexpected", `config ${id} was not sent in this session`)]];
-  const config = { sent: state.config.sent.filter((sent) => sent !== refused), refusedKey: refused.key };
+  // A full disk may not be full for long; what is wrong with the configuration itself stays so.
+  const retry = reason === Reason.AgentError ? { retryAt: now + RETRY_MS } : {};
+  const config = { sent: state.config.sent.filter((sent) => sent !== refused), refusedKey: refused.key, ...retry };
   return setFacts({ ...state, config }, { ...state.facts, refused: { id, reason, message } });
+}
+
+/** The time has come to send a refused configuration once more. */
+export function retryRefused(state: SessionState): Step {
+  const { refusedKey: _, retryAt: __, ...config } = state.config;
+  return pull({ ...state, config });
 }
 
 /** The socket's buffer: too full, nothing large is added until it has drained. */

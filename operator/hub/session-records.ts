@@ -8,7 +8,7 @@ import { close, errorEffect, type SessionEffect, type SessionState, type Step } 
  * Records are written one after the other in the order they came, so an ack of one says the same of all before it. Their
  * numbers may leave gaps: the agent replaces an unacknowledged record by a newer one of the same subject.
  */
-export function onRecord(state: SessionState, { stream, seq, record }: RecordFrame): Step {
+export function onRecord(state: SessionState, { stream, seq, record }: RecordFrame, bytes: number): Step {
   if (state.last?.stream === stream && seq <= state.last.seq) {
     const waiting = state.queue.some((queued) => queued.stream === stream && queued.seq >= seq);
     return [state, waiting ? [] : [{ type: "send", frame: { type: "ack", epoch: state.epoch, stream, seq } }]];
@@ -17,7 +17,7 @@ export function onRecord(state: SessionState, { stream, seq, record }: RecordFra
     const message = `more than ${MAX_UNACKED_RECORDS} records without waiting for an ack`;
     return close(state, Close.policyViolation, message, [errorEffect("unexpected", message)]);
   }
-  const next = { ...state, queue: [...state.queue, { stream, seq, record }], last: { stream, seq } };
+  const next = { ...state, queue: [...state.queue, { stream, seq, record, bytes }], last: { stream, seq } };
   return [next, state.queue.length === 0 ? [{ type: "write", record }] : []];
 }
 

@@ -32,6 +32,8 @@ export interface QueuedRecord {
   stream: string;
   seq: number;
   record: Record;
+  /** Of the frame it came in: what it may cost to hold it. */
+  bytes: number;
 }
 
 /** One agent's session on the operator, from the upgrade to its end. */
@@ -54,7 +56,13 @@ export interface SessionState {
   /** UIDs of the policies the agent holds. */
   readonly held: readonly string[];
   /** `pending`: as OpenedSession.configPending, until this session has said something newer. */
-  readonly config: { readonly sent: readonly SentConfig[]; readonly refusedKey?: string; readonly pending?: boolean };
+  readonly config: {
+    readonly sent: readonly SentConfig[];
+    readonly refusedKey?: string;
+    /** When (monotonic) what was refused is sent once more; absent: not before something has changed. */
+    readonly retryAt?: number;
+    readonly pending?: boolean;
+  };
   /** Ids of the commands that were sent in this session and are still desired. */
   readonly commands: ReadonlySet<string>;
   /** One call of each kind is under way at most; `again`: what it was asked for has changed since. */

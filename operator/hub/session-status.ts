@@ -1,6 +1,7 @@
 import type { Host } from "#crds/host.ts";
 import type { Hello } from "#protocol/frames.ts";
 
+import type { ConditionReason } from "../controllers/reasons.ts";
 import { type ConditionDraft, conditions, findCondition } from "../kube/conditions.ts";
 import { rotateNonces } from "./nonce.ts";
 import type { SessionFacts } from "./ports.ts";
@@ -62,7 +63,7 @@ export function statusAtReport(host: Host, facts: SessionFacts, desired: string 
 /** A second machine shows this Host's identity. All else stays as it is: the session that stands is not the stranger's. */
 export function statusAtConflict(host: Host, message: string, now: number): Status {
   const { agent, session, lastSeenTime, config } = host.status ?? {};
-  const conflict: ConditionDraft = { type: CONFLICT, status: "True", reason: "SecondMachine", message };
+  const conflict: Draft = { type: CONFLICT, status: "True", reason: "SecondMachine", message };
   return {
     ...(agent === undefined ? {} : { agent }),
     ...(session === undefined ? {} : { session }),
@@ -78,7 +79,7 @@ export function statusAtConflict(host: Host, message: string, now: number): Stat
  */
 export function statusAtTakeover(host: Host, replica: string, now: number): Status {
   const message = "the Host was enrolled again; waiting for its new agent to connect";
-  const draft: ConditionDraft = { type: "Connected", status: "False", reason: "Reenrolled", message };
+  const draft: Draft = { type: "Connected", status: "False", reason: "Reenrolled", message };
   return {
     session: { epoch: (host.status?.session?.epoch ?? 0) + 1, replica, disconnectedTime: instant(now) },
     lastSeenTime: instant(now),
@@ -86,10 +87,12 @@ export function statusAtTakeover(host: Host, replica: string, now: number): Stat
   };
 }
 
+type Draft = ConditionDraft & { readonly reason: ConditionReason };
+
 const CONFLICT = "IdentityConflict";
 const OTHERS = ["Connected", "ConfigApplied", "ClockInSync", "ResultsRejected"];
 
-function connected({ disconnected }: SessionFacts): ConditionDraft {
+function connected({ disconnected }: SessionFacts): Draft {
   if (disconnected === undefined) {
     return { type: "Connected", status: "True", reason: "Connected", message: "the agent holds a session" };
   }
@@ -99,7 +102,7 @@ function connected({ disconnected }: SessionFacts): ConditionDraft {
   return { type: "Connected", status: "False", reason: "Disconnected", message: message.slice(0, 1024) };
 }
 
-function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): ConditionDraft[] {
+function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): Draft[] {
   const drafts = [configApplied(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
   if (facts.rejected !== undefined) {
     const { count, code, message } = facts.rejected;
@@ -109,9 +112,12 @@ function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): 
   return drafts;
 }
 
-function configApplied({ applied, refused }: SessionFacts, desired: string | undefined): ConditionDraft {
+function configApplied({ applied, refused }: SessionFacts, desired: string | undefined): Draft {
   const type = "ConfigApplied";
-  if (refused !== undefined) return { type, status: "False", reason: refused.reason, message: refused.message };
+  // The agent's word, if it is one of another release.
+  if (refused !== undefined) {
+    return { type, status: "False", reason: refused.reason as ConditionReason, message: refused.message };
+  }
   if (applied === undefined || (desired !== undefined && applied !== desired)) {
     const message = "the newest configuration is not on the agent's disk yet";
     return { type, status: "False", reason: "Pending", message };
@@ -119,7 +125,7 @@ function configApplied({ applied, refused }: SessionFacts, desired: string | und
   return { type, status: "True", reason: "Applied", message: "the agent has its configuration on disk" };
 }
 
-function clockInSync({ clock }: SessionFacts): ConditionDraft {
+function clockInSync({ clock }: SessionFacts): Draft {
   const type = "ClockInSync";
   if (clock.state === "in-sync") {
     return { type, status: "True", reason: "InSync", message: "within 30 s of the operator's clock" };

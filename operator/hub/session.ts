@@ -9,7 +9,7 @@ import {
 } from "#protocol/limits.ts";
 import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts";
 import type { HostIdentity, OpenedSession, OpenRefusal, SeenHost } from "./ports.ts";
-import { onBuffered, onConfigApplied, onConfigRefused, onDesired, pull } from "./session-desired.ts";
+import { onBuffered, onConfigApplied, onConfigRefused, onDesired, pull, retryRefused } from "./session-desired.ts";
 import { onReported, onWallTime } from "./session-facts.ts";
 import { onRecord, onWritten } from "./session-records.ts";
 import {
@@ -63,7 +63,7 @@ export function step(state: SessionState, event: SessionEvent, now: Moment): Ste
     case "binary":
       return onMalformed(state, "binary frame; frames are JSON text");
     case "heard":
-      return [{ ...state, heardAt: now.monotonic }, []];
+      return heard(state, now) ?? flooded(state);
     case "buffered":
       if (event.bytes > 2 * MAX_OUTBOUND_BYTES) return tooSlow(state);
       return onBuffered(state, event.bytes > MAX_OUTBOUND_BYTES, now.monotonic);
@@ -97,27 +97,35 @@ export function step(state: SessionState, event: SessionEvent, now: Moment): Ste
 export function wakeAt(state: SessionState): number {
   if (state.phase === "closed") return Number.POSITIVE_INFINITY;
   const congestion = state.congested ? state.congested.since + CONGESTION_MS : Number.POSITIVE_INFINITY;
-  return Math.min(state.phaseEndsAt, state.pingAt, state.heardAt + SILENCE_MS, congestion);
+  const retry = state.config.retryAt ?? Number.POSITIVE_INFINITY;
+  return Math.min(state.phaseEndsAt, state.pingAt, state.heardAt + SILENCE_MS, congestion, retry);
 }
 
-function onMessage(state: SessionState, text: string, now: Moment): Step {
+/** The session with one frame more, or ping or pong; undefined where these are too many. */
+function heard(state: SessionState, now: Moment): Step | undefined {
   const fresh = now.monotonic - state.rate.since >= 1000;
   const rate = fresh ? { since: now.monotonic, frames: 1 } : { ...state.rate, frames: state.rate.frames + 1 };
-  const heard: SessionState = { ...state, heardAt: now.monotonic, rate };
-  if (rate.frames > MAX_FRAMES_PER_SECOND) {
-    return close(heard, Close.policyViolation, `more than ${MAX_FRAMES_PER_SECOND} frames in a second`);
-  }
+  return rate.frames > MAX_FRAMES_PER_SECOND ? undefined : [{ ...state, heardAt: now.monotonic, rate }, []];
+}
+
+function flooded(state: SessionState): Step {
+  return close(state, Close.policyViolation, `more than ${MAX_FRAMES_PER_SECOND} frames in a second`);
+}
+
+function onMessage(before: SessionState, text: string, now: Moment): Step {
+  const [state] = heard(before, now) ?? [];
+  if (state === undefined) return flooded(before);
   const decoded = decodeAgentFrame(text);
-  if ("malformed" in decoded) return onMalformed(heard, decoded.malformed);
+  if ("malformed" in decoded) return onMalformed(state, decoded.malformed);
   if ("unsupported" in decoded) {
     const message = `this operator knows no frame of type ${JSON.stringify(decoded.unsupported)}`;
-    return [heard, [{ type: "count", frame: "unsupported" }, errorEffect("unsupported", message)]];
+    return [state, [{ type: "count", frame: "unsupported" }, errorEffect("unsupported", message)]];
   }
-  const [next, effects] = onFrame(heard, decoded.frame, now);
+  const [next, effects] = onFrame(state, decoded.frame, text.length, now);
   return [next, [{ type: "count", frame: decoded.frame.type }, ...effects]];
 }
 
-function onFrame(state: SessionState, frame: AgentFrame, now: Moment): Step {
+function onFrame(state: SessionState, frame: AgentFrame, bytes: number, now: Moment): Step {
   if (frame.type === "error") {
     const { code, message } = frame;
     return [
@@ -146,9 +154,9 @@ function onFrame(state: SessionState, frame: AgentFrame, now: Moment): Step {
     case "config_applied":
       return onConfigApplied(state, frame.id);
     case "config_refused":
-      return onConfigRefused(state, frame);
+      return onConfigRefused(state, frame, now.monotonic);
     case "record":
-      return onRecord(state, frame);
+      return onRecord(state, frame, bytes);
     case "progress":
       return [state, [{ type: "progress", frame }]];
     case "command_status": {
@@ -167,7 +175,7 @@ function onMalformed(state: SessionState, why: string): Step {
 
 function onHello(state: SessionState, hello: Hello, now: Moment): Step {
   if (hello.protocol < OLDEST_PROTOCOL_VERSION) {
-    const message = `agent protocol ${hello.protocol} is too old: this operator speaks ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}. Upgrade the agent from /v1/download on this operator; its schedules go on meanwhile`;
+    const message = `agent protocol ${hello.protocol} is too old: this operator speaks ${OLDEST_PROTOCOL_VERSION} to ${PROTOCOL_VERSION}. Install the agent of the operator's release; its schedules go on meanwhile`;
     return close(state, Close.protocolTooOld, "protocol too old", [errorEffect("protocol_too_old", message)]);
   }
   if (hello.protocol > PROTOCOL_VERSION) {
@@ -223,6 +231,7 @@ function onTick(state: SessionState, now: Moment): Step {
   }
   if (state.congested && now.monotonic >= state.congested.since + CONGESTION_MS) return tooSlow(state);
   if (now.monotonic >= state.phaseEndsAt) return onPhaseEnd(state, now);
+  if (now.monotonic >= (state.config.retryAt ?? Number.POSITIVE_INFINITY)) return retryRefused(state);
   if (now.monotonic < state.pingAt) return [state, []];
   return [{ ...state, pingAt: now.monotonic + HEARTBEAT_INTERVAL_MS }, [{ type: "ping" }]];
 }

@@ -39,6 +39,9 @@ export class TaskRecords {
 
   constructor(parts: TaskRecordParts) {
     this.#parts = parts;
+    parts.caches.repositories.onChange(({ type, object }) => {
+      if (type === "deleted") this.#shown.delete(keyOf(object));
+    });
   }
 
   /** A record of a task: only how it ended is of interest. */

@@ -122,6 +122,8 @@ export class HttpClient implements WatchClient {
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #log: Log;
+  readonly #metrics: KubeMetrics;
+  readonly #host: string;
 
   /** `userAgent`: holdfast/<version>; the API server also names the manager of plain writes after its first part. */
   constructor(options: {
@@ -136,6 +138,8 @@ export class HttpClient implements WatchClient {
     this.#clock = options.clock;
     this.#random = options.random;
     this.#log = options.log;
+    this.#metrics = options.metrics;
+    this.#host = options.connection.server.host;
   }
 
   async get<T extends KubeObject>(kind: Kind<T>, ref: Ref, options?: CallOptions): Promise<T> {
@@ -257,6 +261,11 @@ export class HttpClient implements WatchClient {
       } catch (error) {
         const delay = options.retry === false ? undefined : retryDelay(error, attempt, idempotent, this.#random);
         if (delay === undefined) throw error;
+        this.#metrics.retries.inc({
+          code: (error as KubeError).status || "<error>",
+          verb: request.verb,
+          host: this.#host,
+        });
         this.#log.debug(
           { what, attempt, delayMs: Math.round(delay), code: (error as KubeError).code },
           "request retried",

@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { messageOf } from "#base/errors.ts";
 import { ManualClock } from "#base/manual-clock.ts";
 import { inCluster, loadConnection } from "./connection.ts";
 
@@ -67,6 +68,15 @@ test("a kubeconfig gives server, namespace, token and TLS material", async () =>
   });
 });
 
+test.each([
+  ["a line too much", "users:\n- name: u\n  user:\n    token: 5ecret-t0ken: more"],
+  ["a quote that is not closed", 'users:\n- {name: u, user: {token: "5ecret-t0ken\n'],
+])("a kubeconfig with %s is named by its line, without the token there", async (name, content) => {
+  const error = await load(`${name}.yaml`, content).catch((thrown: unknown) => thrown);
+  expect(messageOf(error)).toMatch(/is no YAML at line \d+/);
+  expect(messageOf(error)).not.toContain("5ecret");
+});
+
 test("a kubeconfig with a credential plugin runs it", async () => {
   const credential = {
     apiVersion: "client.authentication.k8s.io/v1",
@@ -80,7 +90,7 @@ test("a kubeconfig with a credential plugin runs it", async () => {
 
 test.each([
   ["that does not exist", undefined, /cannot read the kubeconfig .*ENOENT/],
-  ["that is not YAML", "a: b: c", /cannot read the kubeconfig/],
+  ["that is not YAML", "a: b: c", /is no YAML at line 1; correct it$/],
   [
     "without the cluster its context names",
     JSON.stringify({ "current-context": "gone" }),

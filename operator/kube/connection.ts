@@ -84,7 +84,12 @@ async function fromKubeconfig(path: string, clock: Clock): Promise<Connection> {
   try {
     config.loadFromFile(path);
   } catch (cause) {
-    throw new HoldfastError("kube/config", `cannot read the kubeconfig ${path}: ${messageOf(cause)}`, { cause });
+    const line = yamlLine(cause);
+    if (line === undefined) {
+      throw new HoldfastError("kube/config", `cannot read the kubeconfig ${path}: ${messageOf(cause)}`, { cause });
+    }
+    // Without the cause, which shows the lines around: a token or a key stands in one of them.
+    throw new HoldfastError("kube/config", `the kubeconfig ${path} is no YAML at line ${line}; correct it`);
   }
   const cluster = config.getCurrentCluster();
   if (cluster === null || !URL.canParse(cluster.server)) {
@@ -129,6 +134,12 @@ async function fromKubeconfig(path: string, clock: Clock): Promise<Connection> {
       };
     }),
   };
+}
+
+/** Where a YAML parser's error is, counted from 1; undefined for any other error. */
+function yamlLine(error: unknown): number | undefined {
+  const { mark } = error as { readonly mark?: { readonly line?: unknown } };
+  return typeof mark?.line === "number" ? mark.line + 1 : undefined;
 }
 
 /** Concurrent callers share one load; a failed load is not kept. */

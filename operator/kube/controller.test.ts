@@ -162,6 +162,52 @@ test("at the deadline the signal aborts, and it counts as a failure", async () =
   expect(await test.registry.metrics()).toContain('controller_runtime_reconcile_timeouts_total{controller="test"} 1');
 });
 
+test("a reconcile that never returns costs its worker until the deadline only; its key rests until it has ended", async () => {
+  const calls: string[] = [];
+  let end: () => void = () => {};
+  const test = start((key) => {
+    calls.push(key);
+    if (key !== "stuck") return Promise.resolve();
+    return new Promise((resolve) => {
+      end = resolve;
+    });
+  }, 1);
+  await test.clock.advance(0);
+  test.add("stuck");
+  test.add("fine");
+  await test.clock.advance(999);
+  expect(calls).toEqual(["stuck"]);
+  await test.clock.advance(1);
+  expect(calls).toEqual(["stuck", "fine"]);
+  expect(test.lines.map(({ fields }) => fields["code"])).toEqual(["kube/reconcile-deadline"]);
+  await test.clock.advance(3_600_000);
+  expect(calls).toEqual(["stuck", "fine"]);
+  const longest = 'workqueue_longest_running_processor_seconds{name="test"}';
+  expect(await test.registry.metrics()).toContain(`${longest} 3601`);
+  end();
+  await test.clock.advance(0);
+  expect(calls).toEqual(["stuck", "fine", "stuck"]);
+});
+
+test("leadership that is lost waits 5 s for a reconcile that does not listen, and no longer", async () => {
+  const test = start(() => new Promise(() => {}), 1);
+  await test.clock.advance(0);
+  test.add("late");
+  test.add("deaf");
+  await test.clock.advance(1500);
+  test.stop.abort();
+  test.abort.abort(new Error("leadership was lost"));
+  let ended = false;
+  void test.running.then(() => {
+    ended = true;
+  });
+  await test.clock.advance(4_999);
+  expect(ended).toBe(false);
+  await test.clock.advance(1);
+  expect(ended).toBe(true);
+  expect(await test.registry.metrics()).toContain('controller_runtime_active_workers{controller="test"} 0');
+});
+
 test("stop lets what runs come to its end and begins nothing more", async () => {
   const log: string[] = [];
   const test = start(async (key, { clock, signal }) => {

@@ -4,7 +4,7 @@ import type { Client } from "./client.ts";
 import { Deadline } from "./deadline.ts";
 import type { Informer } from "./informer.ts";
 import type { Informers } from "./informers.ts";
-import { isConflict } from "./kube-error.ts";
+import { isConflict, isTransient } from "./kube-error.ts";
 import type { Log } from "./log.ts";
 import type { KubeMetrics } from "./metrics.ts";
 import { OwnWrites } from "./own-writes.ts";
@@ -77,6 +77,12 @@ export interface ControllerOptions {
 
 const WORKERS = 2;
 const DEADLINE_MS = 60_000;
+const ABORT_GRACE_MS = 5_000;
+/**
+ * After failures that are the API server's and not the object's. The client has itself waited between its attempts, so
+ * that this asks little of a server in trouble; and work that an outage held up goes on a minute after its end, not 17.
+ */
+const LONGEST_OUTAGE_RETRY_MS = 60_000;
 
 /** A queue, workers and a reconcile function: controller-runtime's Controller. Nothing a reconcile does stops a worker. */
 export class Controller {
@@ -87,6 +93,16 @@ export class Controller {
   constructor(options: ControllerOptions) {
     this.#options = options;
     this.#log = options.log.child({ controller: options.name });
+    this.#expose(options.name, options.metrics);
+  }
+
+  /** A rate needs a zero to rise from: the first error ever would not be seen otherwise. */
+  #expose(controller: string, metrics: KubeMetrics): void {
+    for (const result of ["success", "requeue_after", "error"]) metrics.reconciles.inc({ controller, result }, 0);
+    for (const count of [metrics.reconcileErrors, metrics.reconcilePanics, metrics.reconcileTimeouts]) {
+      count.inc({ controller }, 0);
+    }
+    metrics.activeWorkers.set({ controller }, 0);
   }
 
   /** Reconciles a key for a reason no watch knows (a timer of the hub's). Without effect while the controller rests. */
@@ -123,9 +139,12 @@ export class Controller {
     for (let key = await queue.take(); key !== undefined; key = await queue.take()) {
       const taken = key;
       const unheard = ownWrites.unmet(taken);
+      if (unheard === undefined) {
+        await this.#reconcile(taken, queue, ownWrites, abort);
+        continue;
+      }
       // Not waited for here: a worker is for keys that can be reconciled now.
-      if (unheard !== undefined) unheard.whenMet(() => queue.add(taken));
-      else await this.#reconcile(taken, queue, ownWrites, abort);
+      unheard.whenMet(() => queue.add(taken));
       queue.done(taken);
     }
   }
@@ -142,8 +161,10 @@ export class Controller {
     const log = this.#log.child({ key });
     const started = clock.monotonic();
     metrics.activeWorkers.inc({ controller });
+    const ctx = { client: ownWrites.client(key, client, signal), signal, clock, log };
+    const work = (async () => reconcile(key, ctx))();
     try {
-      const result = await reconcile(key, { client: ownWrites.client(key, client, signal), signal, clock, log });
+      const result = await unlessAborted(work, signal);
       queue.forget(key);
       if (result?.requeueAfterMs !== undefined) queue.addAfter(key, result.requeueAfterMs);
       metrics.reconciles.inc({
@@ -151,19 +172,62 @@ export class Controller {
         result: result?.requeueAfterMs === undefined ? "success" : "requeue_after",
       });
     } catch (error) {
-      if (abort.aborted) return;
-      const delayMs = queue.addRateLimited(key);
-      metrics.reconciles.inc({ controller, result: "error" });
-      metrics.reconcileErrors.inc({ controller });
-      const code = error instanceof HoldfastError ? error.code : "unexpected";
-      // The cache was behind, or somebody else was faster: the ordinary way of optimistic locking, and nobody's fault.
-      if (isConflict(error)) log.debug({ code, error: messageOf(error), delayMs }, "conflict; reconciling again");
-      else if (error instanceof HoldfastError)
-        log.error({ code, error: messageOf(error), delayMs }, "reconcile failed");
-      else log.error({ code, err: error, error: messageOf(error), delayMs }, "reconcile threw");
+      if (!abort.aborted) this.#failed(key, error, queue, log);
     } finally {
       metrics.activeWorkers.dec({ controller });
       metrics.reconcileSeconds.observe({ controller }, (clock.monotonic() - started) / 1000);
+      this.#release(key, work, queue, abort);
     }
+  }
+
+  #failed(key: Key, error: unknown, queue: WorkQueue, log: Log): void {
+    const { name: controller, metrics } = this.#options;
+    const delayMs = isTransient(error) ? queue.addRateLimited(key, LONGEST_OUTAGE_RETRY_MS) : queue.addRateLimited(key);
+    metrics.reconciles.inc({ controller, result: "error" });
+    metrics.reconcileErrors.inc({ controller });
+    const code = error instanceof HoldfastError ? error.code : "unexpected";
+    // The cache was behind, or somebody else was faster: the ordinary way of optimistic locking, and nobody's fault.
+    if (isConflict(error)) log.debug({ code, error: messageOf(error), delayMs }, "conflict; reconciling again");
+    else if (error instanceof HoldfastError) log.error({ code, error: messageOf(error), delayMs }, "reconcile failed");
+    else {
+      metrics.reconcilePanics.inc({ controller });
+      log.error({ code, err: error, error: messageOf(error), delayMs }, "reconcile threw");
+    }
+  }
+
+  /**
+   * A reconcile that goes on past its deadline must not be joined by a second one, so its key is kept until it has ended;
+   * or until a little after the controller is aborted: all its calls fail then, and the next leadership must not wait.
+   */
+  #release(key: Key, work: Promise<unknown>, queue: WorkQueue, abort: AbortSignal): void {
+    const { clock } = this.#options;
+    let cancel = () => {};
+    const release = () => {
+      cancel();
+      cancel = () => {};
+      abort.removeEventListener("abort", onAbort);
+      queue.done(key);
+    };
+    const onAbort = () => {
+      cancel = clock.after(ABORT_GRACE_MS, release);
+    };
+    if (abort.aborted) onAbort();
+    else abort.addEventListener("abort", onAbort, { once: true });
+    void work.then(release, release);
+  }
+}
+
+/** What `work` gives, or the signal's reason once that aborts, though the work may not have noticed. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let onAbort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
 }

@@ -26,6 +26,8 @@ export interface InformerParts {
   readonly metrics: KubeMetrics;
 }
 
+const COMPLAIN_EACH_MS = 60_000;
+
 /**
  * The cache of one kind, shared by everybody in the process, and the source of its changes. Read from it freely: it is
  * memory. It lags behind the API server, by milliseconds or, while that is away, by more.
@@ -35,11 +37,16 @@ export class Informer<T extends KubeObject> {
   readonly #store = new Store<T>();
   readonly #reflectors = new Map<string | undefined, Reflector<T>>();
   readonly #handlers = new Set<(change: Change<T>) => void>();
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #metrics: KubeMetrics;
+  #complainedAt = Number.NEGATIVE_INFINITY;
+  /** Throws of handlers since the last complaint. */
+  #unlogged = 0;
 
   constructor(kind: Kind<T>, options: InformerOptions<T>, parts: InformerParts) {
     this.kind = kind;
+    this.#clock = parts.clock;
     this.#log = parts.log;
     this.#metrics = parts.metrics;
     const { labelSelector, fieldSelector, transform = (object) => object, timing = REFLECTOR_TIMING } = options;
@@ -86,7 +93,7 @@ export class Informer<T extends KubeObject> {
 
   /**
    * Tells every change from now on, after one "added" for each object that is there. Handlers are called in order, one
-   * at a time, and must be quick (put a key on a queue); one that throws is logged and does not disturb the others.
+   * at a time, and must be quick (put a key on a queue); one that throws is counted, logged and does not disturb the others.
    * Returns how to stop.
    */
   onChange(handler: (change: Change<T>) => void): () => void {
@@ -125,9 +132,22 @@ export class Informer<T extends KubeObject> {
     try {
       handler(change);
     } catch (error) {
-      const fields = { kind: this.kind.plural, key: keyOf(change.object), error: messageOf(error) };
-      this.#log.error(fields, "a change handler threw");
+      this.#threw(error, change);
     }
+  }
+
+  /** A handler that throws does so for each of thousands of changes: all are counted, one a minute is logged. */
+  #threw(error: unknown, change: Change<T>): void {
+    this.#metrics.handlerErrors.inc({ kind: this.kind.plural });
+    const now = this.#clock.monotonic();
+    if (now - this.#complainedAt < COMPLAIN_EACH_MS) {
+      this.#unlogged++;
+      return;
+    }
+    const fields = { kind: this.kind.plural, key: keyOf(change.object), unlogged: this.#unlogged };
+    this.#log.error({ ...fields, err: error, error: messageOf(error) }, "a change handler threw");
+    this.#complainedAt = now;
+    this.#unlogged = 0;
   }
 }
 

@@ -1,7 +1,8 @@
+import type { KubeCode } from "#base/error-codes.ts";
 import { HoldfastError } from "#base/errors.ts";
 
 /** The causes the API server names in `Status.reason`, or that the client finds itself, and the code each one has here. */
-const CODES: Readonly<Record<string, string>> = {
+const CODES: Readonly<Record<string, KubeCode>> = {
   NotFound: "kube/not-found",
   Conflict: "kube/conflict",
   AlreadyExists: "kube/already-exists",
@@ -64,7 +65,7 @@ export class KubeError extends HoldfastError {
   }
 }
 
-const has = (code: string) => (error: unknown) => error instanceof KubeError && error.code === code;
+const has = (code: KubeCode) => (error: unknown) => error instanceof KubeError && error.code === code;
 
 export const isNotFound = has("kube/not-found");
 /** The object has changed since it was read, or is another one under the same name: read again and recompute. */

@@ -1,8 +1,8 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry, Summary } from "prom-client";
 
 /**
  * Everything operator/kube measures, under the names of client-go and controller-runtime, so that existing dashboards
- * and alerts work. The informer_* ones are ours: client-go has none for how old a cache is.
+ * and alerts work. The informer_* and event_recorder_* ones are ours: client-go has none for how old a cache is.
  */
 export type KubeMetrics = ReturnType<typeof kubeMetrics>;
 
@@ -15,6 +15,10 @@ export function kubeMetrics(registry: Registry) {
     new Gauge({ name, help, labelNames, registers });
   const histogram = <L extends string>(name: string, help: string, labelNames: readonly L[], buckets: number[]) =>
     new Histogram({ name, help, labelNames, buckets, registers });
+
+  /** Sum and count, as client-go's are: quantiles of several replicas cannot be put together. */
+  const summary = <L extends string>(name: string, help: string, labelNames: readonly L[]) =>
+    new Summary({ name, help, labelNames, percentiles: [], registers });
 
   const sampled = <L extends string>(name: string, help: string, labelNames: readonly L[]) => {
     const sources = new Set<(gauge: Gauge<L>) => void>();
@@ -44,12 +48,30 @@ export function kubeMetrics(registry: Registry) {
       ["verb", "host"],
       [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60],
     ),
-    lists: counter("informer_lists_total", "Lists begun.", ["kind", "namespace"]),
+    retries: counter("rest_client_request_retries_total", "Requests sent again, by the code that made it necessary.", [
+      "code",
+      "verb",
+      "host",
+    ]),
+    lists: counter("reflector_lists_total", "Lists begun.", ["name", "namespace"]),
+    listSeconds: summary("reflector_list_duration_seconds", "How long a whole list takes, all its pages.", [
+      "name",
+      "namespace",
+    ]),
+    itemsPerList: summary("reflector_items_per_list", "How many objects a whole list has.", ["name", "namespace"]),
+    watches: counter("reflector_watches_total", "Watches begun.", ["name", "namespace"]),
+    shortWatches: counter("reflector_short_watches_total", "Watches that ended at once and without an event.", [
+      "name",
+      "namespace",
+    ]),
+    lastVersion: gauge("reflector_last_resource_version", "The newest resourceVersion heard of.", [
+      "name",
+      "namespace",
+    ]),
     relists: counter("informer_relists_total", "Lists begun because the watch could not go on where it was.", [
       "kind",
       "namespace",
     ]),
-    watches: counter("informer_watches_total", "Watches begun.", ["kind", "namespace"]),
     watchFailures: counter("informer_watch_failures_total", "Lists and watches that failed, by code.", [
       "kind",
       "namespace",
@@ -67,6 +89,11 @@ export function kubeMetrics(registry: Registry) {
       "informer_staleness_seconds",
       "Since when nothing was heard; a healthy watch tells every minute.",
       ["kind", "namespace"],
+    ),
+    handlerErrors: counter(
+      "informer_handler_errors_total",
+      "Change handlers that threw: their change is lost to them.",
+      ["kind"],
     ),
     objects: sampled("informer_objects", "Objects in the cache.", ["kind"]),
     queueDepth: sampled("workqueue_depth", "Current depth of the work queue.", ["name"]),
@@ -96,6 +123,11 @@ export function kubeMetrics(registry: Registry) {
     reconcileErrors: counter("controller_runtime_reconcile_errors_total", "Reconciliations that failed.", [
       "controller",
     ]),
+    reconcilePanics: counter(
+      "controller_runtime_reconcile_panics_total",
+      "Reconciliations that threw what is no error of ours: a bug.",
+      ["controller"],
+    ),
     reconcileTimeouts: counter(
       "controller_runtime_reconcile_timeouts_total",
       "Reconciliations that ran past their deadline.",

@@ -54,6 +54,8 @@ export class Reflector<T extends KubeObject> {
   readonly #metrics: KubeMetrics;
   readonly #timing: typeof REFLECTOR_TIMING;
   readonly #labels: { kind: string; namespace: string };
+  /** Of the metrics that client-go has too. */
+  readonly #named: { name: string; namespace: string };
   readonly #waiting = new Set<{ mark: Mark; run: () => void }>();
   /** The resourceVersion to watch from; undefined when only a list can tell. */
   #from: string | undefined;
@@ -85,6 +87,7 @@ export class Reflector<T extends KubeObject> {
     this.#metrics = options.metrics;
     this.#timing = options.timing;
     this.#labels = { kind: options.kind.plural, namespace: options.query.namespace ?? "" };
+    this.#named = { name: options.kind.plural, namespace: this.#labels.namespace };
     this.#log = options.log.child(this.#labels);
   }
 
@@ -149,7 +152,8 @@ export class Reflector<T extends KubeObject> {
   /** Brings the sink to the state of one moment; the resourceVersion of that moment. */
   async #list(signal: AbortSignal): Promise<string> {
     const begun = ++this.#listsBegun;
-    this.#metrics.lists.inc(this.#labels);
+    const started = this.#clock.monotonic();
+    this.#metrics.lists.inc(this.#named);
     if (this.hasSynced) this.#metrics.relists.inc(this.#labels);
     const keys = new Set<Key>();
     let next: string | undefined;
@@ -168,6 +172,8 @@ export class Reflector<T extends KubeObject> {
       if (next === undefined) {
         this.#sink.listed(keys);
         this.#listDone = begun;
+        this.#metrics.listSeconds.observe(this.#named, (this.#clock.monotonic() - started) / 1000);
+        this.#metrics.itemsPerList.observe(this.#named, keys.size);
         this.#advance(parseResourceVersion(page.resourceVersion));
         return page.resourceVersion;
       }
@@ -182,7 +188,7 @@ export class Reflector<T extends KubeObject> {
     const { watchSeconds, silenceMs, shortestWatchMs } = this.#timing;
     const timeoutSeconds = Math.round(between(this.#random, ...watchSeconds));
     const started = this.#clock.monotonic();
-    this.#metrics.watches.inc(this.#labels);
+    this.#metrics.watches.inc(this.#named);
     let events = 0;
     using silence = new Silence(this.#clock, silenceMs, signal, this.#labels.kind);
     const query = { ...this.#query, resourceVersion: from, timeoutSeconds };
@@ -205,6 +211,7 @@ export class Reflector<T extends KubeObject> {
     }
     const lived = this.#clock.monotonic() - started;
     if (events === 0 && lived < shortestWatchMs) {
+      this.#metrics.shortWatches.inc(this.#named);
       throw new KubeError(
         0,
         "Unreachable",
@@ -228,6 +235,7 @@ export class Reflector<T extends KubeObject> {
 
   #advance(resourceVersion: bigint): void {
     this.#seen = resourceVersion;
+    this.#metrics.lastVersion.set(this.#named, Number(resourceVersion));
     for (const waiter of this.#waiting) {
       if (!this.hasSeen(waiter.mark)) continue;
       this.#waiting.delete(waiter);

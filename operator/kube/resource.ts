@@ -107,6 +107,12 @@ export interface ObjectReference {
   readonly uid: string;
   readonly resourceVersion?: string;
 }
+export function referenceTo<T extends KubeObject>(kind: Kind<T>, { metadata }: T): ObjectReference {
+  const { namespace, name, uid, resourceVersion } = metadata;
+  const scope = namespace === undefined ? {} : { namespace };
+  return { apiVersion: apiVersionOf(kind), kind: kind.kind, ...scope, name, uid, resourceVersion };
+}
+
 /** events.k8s.io/v1 */
 export type Event = KubeObject & {
   readonly eventTime: string;
@@ -115,6 +121,7 @@ export type Event = KubeObject & {
   readonly action: string;
   readonly note: string;
   readonly regarding: ObjectReference;
+  readonly related?: ObjectReference;
   readonly reportingController: string;
   readonly reportingInstance: string;
   readonly series?: { readonly count: number; readonly lastObservedTime: string };

@@ -18,11 +18,16 @@ export class TokenBucket {
 
   /** 0 when a token was taken; else in how many ms there will be one, and nothing is taken. */
   take(): number {
+    const wait = this.wait();
+    if (wait === 0) this.#tokens--;
+    return wait;
+  }
+
+  /** In how many ms there will be a token; 0 where there is one. Nothing is taken. */
+  wait(): number {
     const now = this.#clock.monotonic();
     this.#tokens = Math.min(this.#burst, this.#tokens + (now - this.#at) * this.#perMs);
     this.#at = now;
-    if (this.#tokens < 1) return Math.ceil((1 - this.#tokens) / this.#perMs);
-    this.#tokens--;
-    return 0;
+    return this.#tokens < 1 ? Math.ceil((1 - this.#tokens) / this.#perMs) : 0;
   }
 }

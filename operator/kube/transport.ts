@@ -5,6 +5,7 @@ import { messageOf } from "#base/errors.ts";
 import type { Connection, TlsMaterial } from "./connection.ts";
 import { Deadline } from "./deadline.ts";
 import { isUnauthorized, KubeError } from "./kube-error.ts";
+import { liveConnector, PING_MS } from "./live-connector.ts";
 import type { KubeMetrics } from "./metrics.ts";
 import { parseRetryAfter } from "./retry.ts";
 import { Slots } from "./slots.ts";
@@ -170,7 +171,8 @@ export class Transport {
         // Below the 90 s after which the API server closes an idle connection: it must not do so under a request.
         keepAliveTimeout: 30_000,
         keepAliveMaxTimeout: 60_000,
-        connect: { ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 },
+        connect: liveConnector({ ...tls, timeout: 10_000, keepAlive: true, keepAliveInitialDelay: 30_000 }),
+        h2Options: { pingInterval: PING_MS },
       });
       this.#agent = { tls: identity, agent };
     }

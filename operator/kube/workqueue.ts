@@ -59,12 +59,12 @@ export class WorkQueue {
     this.#arm();
   }
 
-  /** After a failure: adds the key after its own backoff, in ms, which is returned. */
-  addRateLimited(key: Key): number {
+  /** After a failure: adds the key after its own backoff, at most `longestMs`; returned in ms. */
+  addRateLimited(key: Key, longestMs = LONGEST_RETRY_MS): number {
     const failures = (this.#failures.get(key) ?? 0) + 1;
     this.#failures.set(key, failures);
     this.#metrics.queueRetries.inc({ name: this.#name });
-    const delay = retryBackoff(failures);
+    const delay = Math.min(retryBackoff(failures), longestMs);
     this.addAfter(key, delay);
     return delay;
   }

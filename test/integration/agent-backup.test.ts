@@ -5,6 +5,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import { sha256 } from "#protocol/canonical.ts";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   cancelCommand,
@@ -14,9 +15,7 @@ import {
   PASSWORD,
   policy,
   quiet,
-  type RestServer,
   runCommand,
-  startRestServer,
   type TestAgent,
   taskCommand,
   temporaryFolder,
@@ -35,19 +34,19 @@ beforeAll(async () => {
   mkdirSync(`${source}/sub`, { recursive: true });
   writeFileSync(`${source}/a.txt`, "one");
   writeFileSync(`${source}/sub/b.txt`, "two");
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
 });
 
 afterAll(async () => {
   await agent?.close();
   await server?.stop();
-  folder.remove();
-  otherCache.remove();
+  await folder.remove();
+  await otherCache.remove();
 });
 
-const pinned = () => access(server.url("main"), { repositoryID: id });
+const pinned = () => access(`${server.url}main/`, { repositoryID: id });
 const apply = (...args: Parameters<typeof config>) =>
   expect(agent.core.applyConfig(config(...args))).toHaveProperty("applied");
 
@@ -87,7 +86,7 @@ describe("a backup", () => {
     apply([policy([source])], [pinned()]);
     const command = runCommand();
     const run = agent.run(command);
-    const memory = `/dev/shm/holdfast-agent-${process.getuid!()}-${sha256(`${folder.path}/state`).slice(0, 12)}`;
+    const memory = `${folder.path}/run/holdfast-agent-${process.getuid!()}-${sha256(`${folder.path}/state`).slice(0, 12)}`;
     await until("restic has its password file", () => existsSync(memory));
     await run;
     await until("the password file is gone", () => !existsSync(memory));
@@ -141,6 +140,13 @@ describe("a backup", () => {
     expect(run.snapshots[0]!.totalFiles).toBe(0);
   });
 
+  test("leaves out the agent's own state whatever the policy brings back", async () => {
+    const files = { ...policy([folder.path]).files, exclude: [`${folder.path}/repositories`, `!${folder.path}/state`] };
+    apply([policy([folder.path], { files })], [pinned()]);
+    const run = await agent.run(runCommand());
+    expect(run).toMatchObject({ phase: "Succeeded", snapshots: [{ totalFiles: 2 }] });
+  });
+
   test("of the agent's own state is refused", async () => {
     apply([policy([`${folder.path}/state`])], [pinned()]);
     const run = await agent.run(runCommand());
@@ -157,7 +163,7 @@ describe("a backup", () => {
 
   test("into a repository with another id than the pinned one is stopped and says both ids", async () => {
     const pin = "b".repeat(64);
-    apply([policy([source])], [access(server.url("main"), { repositoryID: pin })]);
+    apply([policy([source])], [access(`${server.url}main/`, { repositoryID: pin })]);
     const run = await agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch", snapshots: [] });
     expect(run.message).toContain(pin);
@@ -165,9 +171,9 @@ describe("a backup", () => {
   });
 
   test("into a repository that is gone though its id is known fails as RepositoryMissing", async () => {
-    apply([policy([source])], [access(server.url("gone"), { repositoryID: id })]);
+    apply([policy([source])], [access(`${server.url}gone/`, { repositoryID: id })]);
     expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryMissing", exitCode: 10 });
-    expect(readdirSync(`${folder.path}/repositories`)).not.toContain("gone");
+    expect(readdirSync(`${folder.path}/repositories/data`)).not.toContain("gone");
   });
 
   test("with a wrong password fails as WrongPassword", async () => {
@@ -265,7 +271,7 @@ describe("cancelling", () => {
     );
     expect(agent.core.command(cancelCommand("run", command.id))).toEqual({ state: "accepted" });
     expect(await agent.ended(command.id)).toMatchObject({ phase: "Cancelled", reason: "Cancelled", exitCode: 130 });
-    expect(readdirSync(`${folder.path}/repositories/main/locks`)).toEqual([]);
+    expect(readdirSync(`${folder.path}/repositories/data/main/locks`)).toEqual([]);
     rmSync(`${source}/large`);
   });
 
@@ -303,7 +309,7 @@ test("a backup that takes longer than its timeout ends as Timeout", async () => 
 async function snapshots(tag: string): Promise<{ id: string; hostname: string; tags: string[] }[]> {
   const { restic } = await tools();
   const env = {
-    RESTIC_REPOSITORY: server.url("main"),
+    RESTIC_REPOSITORY: `${server.url}main/`,
     RESTIC_PASSWORD: PASSWORD,
     RESTIC_CACHE_DIR: `${otherCache.path}`,
   };

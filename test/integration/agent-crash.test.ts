@@ -1,12 +1,13 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Command } from "#protocol/command.ts";
 import type { Record } from "#protocol/record.ts";
 import type { ProgressReport } from "../../agent/link/core.ts";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   cancelCommand,
@@ -14,10 +15,8 @@ import {
   openAgent,
   PASSWORD,
   policy,
-  type RestServer,
   restoreCommand,
   runCommand,
-  startRestServer,
   taskCommand,
   temporaryFolder,
   tools,
@@ -51,9 +50,9 @@ beforeEach(async () => {
   children = [];
   mkdirSync(source);
   writeFileSync(`${source}/large`, randomBytes(3 * 1024 * 1024));
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   const agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
   agent.core.outbox.ack(agent.core.outbox.stream, Number.MAX_SAFE_INTEGER);
   await agent.close();
 });
@@ -62,10 +61,10 @@ afterEach(async () => {
   for (const child of children) await child.kill("SIGKILL");
   for (const pid of resticPids()) process.kill(pid, "SIGKILL");
   await server.stop();
-  folder.remove();
+  await folder.remove();
 });
 
-const pinned = () => access(server.url("main"), { repositoryID: id });
+const pinned = () => access(`${server.url}main/`, { repositoryID: id });
 const slow = () => config([policy([source], { limits: { uploadKiBps: 400 } })], [pinned()]);
 
 async function start(): Promise<Child> {
@@ -130,7 +129,7 @@ function resticPids(): number[] {
 async function snapshots(uid: string): Promise<unknown[]> {
   const { restic } = await tools();
   const env = {
-    RESTIC_REPOSITORY: server.url("main"),
+    RESTIC_REPOSITORY: `${server.url}main/`,
     RESTIC_PASSWORD: PASSWORD,
     RESTIC_CACHE_DIR: `${folder.path}/other`,
   };
@@ -213,7 +212,7 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     const second = await start();
     second.send({ command: cancelCommand("run", command.id) });
     expect(await second.ended(command.id)).toMatchObject({ phase: "Cancelled", attempt: 1 });
-    expect(readdirSync(`${folder.path}/repositories/main/locks`)).toEqual([]);
+    expect(readdirSync(`${folder.path}/repositories/data/main/locks`)).toEqual([]);
     expect(await snapshots(command.id)).toEqual([]);
   });
 
@@ -236,7 +235,7 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     for (const pid of restics) process.kill(pid, "SIGCONT");
     expect(await second.ended(command.id)).toMatchObject({ phase: "Cancelled", attempt: 1 });
     expect(resticPids()).toEqual([]);
-    expect(readdirSync(`${folder.path}/repositories/main/locks`)).toEqual([]);
+    expect(readdirSync(`${folder.path}/repositories/data/main/locks`)).toEqual([]);
     expect(await snapshots(command.id)).toEqual([]);
   });
 
@@ -260,6 +259,35 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     expect(log.match(/failed to save/g)).toHaveLength(1);
     expect(log).toContain("goes on after a restart");
   });
+});
+
+test("a restic that is killed when its snapshot is saved has succeeded: nothing is sent twice", async () => {
+  const killed = `${folder.path}/restic`;
+  const kill = `case "$*" in *backup*) kill -9 $$ ;; esac`;
+  writeFileSync(killed, `#!/bin/sh\n'${(await tools()).restic}' "$@"\ncode=$?\n${kill}\nexit $code\n`, { mode: 0o755 });
+  const agent = await openAgent(folder.path, { resticPath: killed });
+  agent.core.applyConfig(config([policy([source])], [pinned()]));
+  const record = await agent.run(runCommand());
+  await agent.close();
+  expect(record).toMatchObject({ phase: "Succeeded", attempt: 1, exitCode: 137, snapshots: [{ totalFiles: 1 }] });
+  expect(record.message).toContain("the repository holds the snapshot");
+  expect(await snapshots(record.uid)).toHaveLength(1);
+});
+
+test("a repository that could not say whether the snapshot was saved is asked again before the next attempt", async () => {
+  const killed = `${folder.path}/restic`;
+  const refused = `${folder.path}/refused`;
+  const kill = `case "$*" in *backup*) kill -9 $$ ;; esac`;
+  const refuse = `case "$*" in *snapshots*) if mkdir '${refused}' 2>/dev/null; then exit 1; fi ;; esac`;
+  const script = `#!/bin/sh\n${refuse}\n'${(await tools()).restic}' "$@"\ncode=$?\n${kill}\nexit $code\n`;
+  writeFileSync(killed, script, { mode: 0o755 });
+  const agent = await openAgent(folder.path, { resticPath: killed });
+  agent.core.applyConfig(config([policy([source])], [pinned()]));
+  const record = await agent.run(runCommand());
+  await agent.close();
+  expect(existsSync(refused)).toBe(true);
+  expect(record).toMatchObject({ phase: "Succeeded", attempt: 2, snapshots: [{ totalFiles: 1 }] });
+  expect(await snapshots(record.uid)).toHaveLength(1);
 });
 
 test("SIGTERM lets go of restic: the agent ends at once, and the next one adopts", async () => {

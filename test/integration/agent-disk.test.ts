@@ -1,17 +1,8 @@
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import {
-  access,
-  config,
-  openAgent,
-  policy,
-  quiet,
-  type RestServer,
-  runCommand,
-  startRestServer,
-  taskCommand,
-  temporaryFolder,
-} from "./agent-world.ts";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
+import { access, config, openAgent, policy, quiet, runCommand, taskCommand, temporaryFolder } from "./agent-world.ts";
 
 /** An agent whose own folders are not as they should be. */
 
@@ -23,17 +14,17 @@ let id: string;
 beforeAll(async () => {
   mkdirSync(source);
   writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   const agent = await openAgent(`${folder.path}/first`);
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
   await agent.close();
 });
 afterAll(async () => {
   await server?.stop();
-  folder.remove();
+  await folder.remove();
 });
 
-const plan = (path: string) => config([policy([path])], [access(server.url("main"), { repositoryID: id })]);
+const plan = (path: string) => config([policy([path])], [access(`${server.url}main/`, { repositoryID: id })]);
 
 test("an agent whose cache folder cannot be made starts, says so, and its runs say what they lack", async () => {
   const dir = `${folder.path}/no-cache`;
@@ -75,13 +66,39 @@ test("what runs of a damaged database left behind is removed", async () => {
   await second.close();
 });
 
+test("what restic wrote for a run is removed also where the agent was killed before it could, and the log stays", async () => {
+  const dir = `${folder.path}/untidy`;
+  const first = await openAgent(dir);
+  first.core.applyConfig(plan(source));
+  const { uid } = await first.run(runCommand());
+  await first.close();
+  const run = `${dir}/state/runs/run-${uid}`;
+  mkdirSync(`${run}/attempt-1/backup`, { recursive: true });
+  const second = await openAgent(dir);
+  expect(readdirSync(run)).toEqual(["log"]);
+  await second.close();
+});
+
 test("a variable that no process can be given fails the run by its name, and its value shows nowhere", async () => {
   const agent = await openAgent(`${folder.path}/nul`);
   const env = { RESTIC_REST_USERNAME: "user", RESTIC_REST_PASSWORD: "canary\0value" };
-  agent.core.applyConfig(config([policy([source])], [access(server.url("main"), { repositoryID: id, env })]));
+  agent.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id, env })]));
   const run = await agent.run(runCommand());
   expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused" });
   expect(run.message).toContain("RESTIC_REST_PASSWORD holds a NUL byte");
   expect(JSON.stringify(run)).not.toContain("canary");
+  await agent.close();
+});
+
+test("a command that is known already is not refused while nothing can be written", async () => {
+  const dir = `${folder.path}/locked`;
+  const agent = await openAgent(dir);
+  agent.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id })]));
+  const command = runCommand();
+  await agent.run(command);
+  using other = new DatabaseSync(`${dir}/state/agent.db`);
+  other.exec("BEGIN IMMEDIATE");
+  expect(agent.core.command(command)).toEqual({ state: "duplicate" });
+  other.exec("ROLLBACK");
   await agent.close();
 });

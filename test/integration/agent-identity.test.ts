@@ -1,14 +1,13 @@
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   config,
   openAgent,
   policy,
-  type RestServer,
   restoreCommand,
   runCommand,
-  startRestServer,
   type TestAgent,
   taskCommand,
   temporaryFolder,
@@ -27,20 +26,20 @@ let id: string;
 beforeAll(async () => {
   mkdirSync(source);
   writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   const resticPath = `${folder.path}/restic`;
   const { restic } = await tools();
   writeFileSync(options, "");
   writeFileSync(resticPath, `#!/bin/sh\necho "$@" >>${calls}\nexec ${restic} $(cat ${options}) "$@"\n`);
   chmodSync(resticPath, 0o755);
   agent = await openAgent(folder.path, { resticPath });
-  id = (await agent.task(taskCommand(access(server.url("main"), {}), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`, {}), true))).repositoryID!;
 });
 
 afterAll(async () => {
   await agent?.close();
   await server?.stop();
-  folder.remove();
+  await folder.remove();
 });
 
 /** The restic commands that `act` ran. */
@@ -51,7 +50,7 @@ async function during(act: () => Promise<unknown>): Promise<string[]> {
 }
 
 function pin(repositoryID: string) {
-  const repository = access(server.url("main"), { repositoryID });
+  const repository = access(`${server.url}main/`, { repositoryID });
   expect(agent.core.applyConfig(config([policy([source])], [repository]))).toHaveProperty("applied");
   return repository;
 }

@@ -1,19 +1,16 @@
-import "reflect-metadata";
 import { execFileSync } from "node:child_process";
-import { createHash, randomBytes, webcrypto } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { SubjectAlternativeNameExtension, X509CertificateGenerator } from "@peculiar/x509";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   config,
   openAgent,
   PASSWORD,
   policy,
-  type RestServer,
   runCommand,
-  startRestServer,
   type TestAgent,
   taskCommand,
   temporaryFolder,
@@ -32,16 +29,16 @@ let repositories = 0;
 beforeAll(async () => {
   mkdirSync(source);
   writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
 });
 
 afterAll(async () => {
   await agent?.close();
   await server?.stop();
-  folder.remove();
-  otherCache.remove();
+  await folder.remove();
+  await otherCache.remove();
 });
 
 const apply = (...args: Parameters<typeof config>) =>
@@ -49,7 +46,7 @@ const apply = (...args: Parameters<typeof config>) =>
 
 describe("opening a repository", () => {
   test("a missing one is made once, and says its id; the second time it is only opened", async () => {
-    const url = server.url(`fresh-${repositories++}`);
+    const url = `${server.url}fresh-${repositories++}/`;
     const made = await agent.task(taskCommand(access(url), true));
     expect(made).toMatchObject({
       phase: "Succeeded",
@@ -61,32 +58,32 @@ describe("opening a repository", () => {
   });
 
   test("a missing one is not made where initialize is false", async () => {
-    const task = await agent.task(taskCommand(access(server.url("absent")), false));
+    const task = await agent.task(taskCommand(access(`${server.url}absent/`), false));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryNotInitialized", exitCode: 10 });
     expect(task.message).toContain("initialize: true");
   });
 
   test("a missing one whose id is known is never made again", async () => {
-    const task = await agent.task(taskCommand(access(server.url("lost"), { repositoryID: "b".repeat(64) }), true));
+    const task = await agent.task(taskCommand(access(`${server.url}lost/`, { repositoryID: "b".repeat(64) }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMissing", exitCode: 10 });
-    expect(readdirSync(`${folder.path}/repositories`)).not.toContain("lost");
+    expect(readdirSync(`${folder.path}/repositories/data`)).not.toContain("lost");
   });
 
   test("a wrong password is told from a missing repository", async () => {
-    const task = await agent.task(taskCommand(access(server.url("main"), { password: { value: "wrong" } }), true));
+    const task = await agent.task(taskCommand(access(`${server.url}main/`, { password: { value: "wrong" } }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "WrongPassword", exitCode: 12 });
   });
 
   test("another id than the pinned one is named", async () => {
-    const task = await agent.task(taskCommand(access(server.url("main"), { repositoryID: "b".repeat(64) }), true));
+    const task = await agent.task(taskCommand(access(`${server.url}main/`, { repositoryID: "b".repeat(64) }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch" });
     expect(task.message).toContain(id);
   });
 
   test("keys without a config are a broken repository, and the message says how it came to be", async () => {
-    const url = server.url("broken");
+    const url = `${server.url}broken/`;
     await agent.task(taskCommand(access(url), true));
-    rmSync(`${folder.path}/repositories/broken/config`, { force: true });
+    rmSync(`${folder.path}/repositories/data/broken/config`, { force: true });
     const task = await agent.task(taskCommand(access(url), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryBroken" });
     expect(task.message).toContain("two initialisations at once");
@@ -108,11 +105,10 @@ describe("opening a repository", () => {
 
 describe("an unreachable repository", () => {
   test("shows its reason within ten seconds, and the backup succeeds once it is back", async () => {
-    const path = `${folder.path}/later`;
-    const first = await startRestServer({ path });
-    const made = await agent.task(taskCommand(access(first.url("r")), true));
+    const first = await startRestServer({ plain: true, directory: `${folder.path}/later` });
+    const made = await agent.task(taskCommand(access(`${first.url}r/`), true));
     await first.stop();
-    apply([policy([source], { retries: 3 })], [access(first.url("r"), { repositoryID: made.repositoryID! })]);
+    apply([policy([source], { retries: 3 })], [access(`${first.url}r/`, { repositoryID: made.repositoryID! })]);
     const command = runCommand();
     const started = performance.now();
     expect(agent.core.command(command)).toEqual({ state: "accepted" });
@@ -123,19 +119,18 @@ describe("an unreachable repository", () => {
       reason: "RepositoryUnreachable",
     });
 
-    const again = await startRestServer({ path, port: first.port });
+    await first.start();
     expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 2 });
-    await again.stop();
+    await first.stop();
   });
 
   test("that goes away in the middle of a backup shows as the run's reason", async () => {
     writeFileSync(`${source}/large`, randomBytes(3 * 1024 * 1024));
-    const path = `${folder.path}/flaky`;
-    const first = await startRestServer({ path });
-    const made = await agent.task(taskCommand(access(first.url("r")), true));
+    const first = await startRestServer({ plain: true, directory: `${folder.path}/flaky` });
+    const made = await agent.task(taskCommand(access(`${first.url}r/`), true));
     apply(
       [policy([source], { limits: { uploadKiBps: 400 } })],
-      [access(first.url("r"), { repositoryID: made.repositoryID! })],
+      [access(`${first.url}r/`, { repositoryID: made.repositoryID! })],
     );
     const command = runCommand();
     agent.core.command(command);
@@ -144,9 +139,9 @@ describe("an unreachable repository", () => {
     );
     await first.stop();
     await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryUnreachable", 30_000);
-    const again = await startRestServer({ path, port: first.port });
+    await first.start();
     expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
-    await again.stop();
+    await first.stop();
     rmSync(`${source}/large`);
   });
 });
@@ -154,13 +149,16 @@ describe("an unreachable repository", () => {
 test("a server that refuses the credentials is told from an unreachable one, and the secret shows nowhere", async () => {
   const user = "fleet";
   const secret = "s3cr3t-canary-value";
-  const htpasswd = `${user}:{SHA}${createHash("sha1").update(secret).digest("base64")}\n`;
-  const guarded = await startRestServer({ path: `${folder.path}/guarded`, htpasswd });
+  const guarded = await startRestServer({
+    plain: true,
+    directory: `${folder.path}/guarded`,
+    users: { [user]: secret },
+  });
   const env = { RESTIC_REST_USERNAME: user, RESTIC_REST_PASSWORD: secret };
-  const made = await agent.task(taskCommand(access(guarded.url("fleet"), { env }), true));
+  const made = await agent.task(taskCommand(access(`${guarded.url}fleet/`, { env }), true));
   expect(made.phase).toBe("Succeeded");
   const denied = { ...env, RESTIC_REST_PASSWORD: "wrong-canary-value" };
-  apply([policy([source])], [access(guarded.url("fleet"), { env: denied, repositoryID: made.repositoryID! })]);
+  apply([policy([source])], [access(`${guarded.url}fleet/`, { env: denied, repositoryID: made.repositoryID! })]);
   const command = runCommand();
   const run = await agent.run(command);
   expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryAccessDenied" });
@@ -172,52 +170,33 @@ test("a server that refuses the credentials is told from an unreachable one, and
 });
 
 test("a server without room is named as such", async () => {
-  const small = await startRestServer({ path: `${folder.path}/small`, maxSizeBytes: 100_000 });
-  const made = await agent.task(taskCommand(access(small.url("r")), true));
+  const small = await startRestServer({ plain: true, directory: `${folder.path}/small`, maxSizeBytes: 100_000 });
+  const made = await agent.task(taskCommand(access(`${small.url}r/`), true));
   writeFileSync(`${source}/large`, randomBytes(400_000));
-  apply([policy([source])], [access(small.url("r"), { repositoryID: made.repositoryID! })]);
+  apply([policy([source])], [access(`${small.url}r/`, { repositoryID: made.repositoryID! })]);
   expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryFull", snapshots: [] });
   rmSync(`${source}/large`);
   await small.stop();
 });
 
 test("a server whose certificate nobody trusts is unreachable and says why; with its authority it is reached", async () => {
-  const { certificate, key, pem } = await selfSigned();
-  const trusted = await startRestServer({ path: `${folder.path}/tls`, tls: { certificate, key } });
-  const unknown = await agent.task(taskCommand(access(trusted.url("r")), true));
+  const trusted = await startRestServer({ directory: `${folder.path}/tls` });
+  const unknown = await agent.task(taskCommand(access(`${trusted.url}r/`), true));
   expect(unknown).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
   expect(unknown.message).toContain("correct tls.caFrom");
   expect(unknown.message).toContain("certificate signed by unknown authority");
-  const known = await agent.task(taskCommand(access(trusted.url("r"), { ca: pem }), true));
+  const known = await agent.task(taskCommand(access(`${trusted.url}r/`, { ca: trusted.ca }), true));
   expect(known).toMatchObject({ phase: "Succeeded", created: true });
   await trusted.stop();
 });
 
-async function selfSigned(): Promise<{ certificate: string; key: string; pem: string }> {
-  const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-  const keys = await webcrypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-  const made = await X509CertificateGenerator.createSelfSigned({
-    name: "CN=test",
-    notBefore: new Date(Date.now() - 3_600_000),
-    notAfter: new Date(Date.now() + 3_600_000),
-    signingAlgorithm: algorithm,
-    keys,
-    extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
-  });
-  const pem = made.toString("pem");
-  const private_ = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");
-  writeFileSync(`${folder.path}/tls.crt`, pem);
-  writeFileSync(`${folder.path}/tls.key`, `-----BEGIN PRIVATE KEY-----\n${private_}\n-----END PRIVATE KEY-----\n`);
-  return { certificate: `${folder.path}/tls.crt`, key: `${folder.path}/tls.key`, pem };
-}
-
 test("a lock that another restic holds is waited for, and shows as the reason", async () => {
   const { restic } = await tools();
-  const url = server.url("locked");
+  const url = `${server.url}locked/`;
   const made = await agent.task(taskCommand(access(url), true));
   // An exclusive lock without its owner, as a killed prune leaves it: taken here from a real one.
   const env = { RESTIC_REPOSITORY: url, RESTIC_PASSWORD: PASSWORD, RESTIC_CACHE_DIR: `${otherCache.path}` };
-  const locks = `${folder.path}/repositories/locked/locks`;
+  const locks = `${folder.path}/repositories/data/locked/locks`;
   const check = execFileSync(
     "/bin/sh",
     [
@@ -265,11 +244,11 @@ exec ${restic} "$@"
     const hasty = (ms: number) => (ms === 30_000 ? 100 : ms);
     const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(hasty(ms), run) };
     slow = await openAgent(scripted.path, { resticPath: at("restic"), clock });
-    slow.core.applyConfig(config([policy([source])], [access(server.url("main"), { repositoryID: id })]));
+    slow.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id })]));
   });
   afterAll(async () => {
     await slow.close();
-    scripted.remove();
+    await scripted.remove();
   });
 
   test("is told too late where the backup has ended meanwhile: its result stands", async () => {

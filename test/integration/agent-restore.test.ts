@@ -12,16 +12,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   cancelCommand,
   config,
   openAgent,
   policy,
-  type RestServer,
   restoreCommand,
   runCommand,
-  startRestServer,
   type TestAgent,
   taskCommand,
   temporaryFolder,
@@ -52,9 +51,9 @@ beforeAll(async () => {
   chmodSync(`${source}/data`, 0o750);
   utimesSync(`${source}/data`, 1_600_000_000, 1_600_000_000);
 
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
   agent.core.applyConfig(config([policy([source])], [pinned()]));
   snapshotID = (await agent.run(runCommand())).snapshots[0]!.id;
   between = new Date().toISOString();
@@ -65,10 +64,10 @@ beforeAll(async () => {
 afterAll(async () => {
   await agent?.close();
   await server?.stop();
-  folder.remove();
+  await folder.remove();
 });
 
-const pinned = () => access(server.url("main"), { repositoryID: id });
+const pinned = () => access(`${server.url}main/`, { repositoryID: id });
 
 test("a restore brings back bytes, modes, times and links", async () => {
   const record = await agent.restore(restoreCommand(pinned(), `${restored}/all`, { verify: true }));

@@ -5,14 +5,13 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import type { PolicyPlan } from "#protocol/config.ts";
 import { runID, runName } from "#protocol/names.ts";
 import type { RunRecord } from "#protocol/record.ts";
+import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
   access,
   config,
   HOST,
   openAgent,
   policy,
-  type RestServer,
-  startRestServer,
   type TestAgent,
   taskCommand,
   temporaryFolder,
@@ -36,20 +35,20 @@ beforeEach(async () => {
   source = `${folder.path}/source`;
   mkdirSync(source);
   writeFileSync(`${source}/a`, "one");
-  server = await startRestServer({ path: `${folder.path}/repositories` });
+  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
   agent = await openAgent(folder.path, { clock });
-  id = (await agent.task(taskCommand(access(server.url("main")), true))).repositoryID!;
+  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
 });
 
 afterEach(async () => {
   await agent.close();
   await server.stop();
-  folder.remove();
+  await folder.remove();
 });
 
 const everyMinute = { cron: "* * * * *", timeZone: "Europe/Berlin", jitterMs: 0, suspend: false };
 function apply(change: Partial<PolicyPlan>, paused = false): void {
-  const repository = access(server.url("main"), { repositoryID: id });
+  const repository = access(`${server.url}main/`, { repositoryID: id });
   const answer = agent.core.applyConfig(
     config([policy([source], change)], [repository], { host: { ...HOST, paused, limits: {} } }),
   );

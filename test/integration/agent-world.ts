@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { type Clock, systemClock } from "#base/clock.ts";
-import { seededRandom, systemRandom } from "#base/random.ts";
+import { seededRandom } from "#base/random.ts";
 import type { Command, RestoreCommand } from "#protocol/command.ts";
 import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
 import type { Record, RestoreRecord, RunRecord, TaskRecord } from "#protocol/record.ts";
@@ -13,7 +12,7 @@ import type { Identity, ProgressReport } from "../../agent/link/core.ts";
 import type { Log } from "../../agent/log.ts";
 import { DEFAULT_RULES, type HostRules } from "../../agent/rules.ts";
 import { openState } from "../../agent/state/state.ts";
-import { freePort } from "../../hack/cluster/ports.ts";
+import { killAllUsing } from "../../hack/stage/process.ts";
 import { ensureTools } from "../../hack/tools/tools.ts";
 
 /** One agent's host, a real rest-server and real restics, on this machine. */
@@ -34,8 +33,8 @@ const IDENTITY: Identity = {
   highestEpoch: 0,
 };
 
-export async function tools(): Promise<{ restic: string; "rest-server": string }> {
-  return ensureTools(["restic", "rest-server"], { report: (line) => console.error(line) });
+export async function tools(): Promise<{ restic: string }> {
+  return ensureTools(["restic"], { report: (line) => console.error(line) });
 }
 
 /** Polls until `condition` holds (returns something else than undefined and false), or fails with what was awaited. */
@@ -49,68 +48,25 @@ export async function until<T>(what: string, condition: () => T | undefined | fa
   }
 }
 
-export function temporaryFolder(): { path: string; remove(): void } {
+/** `remove` ends what an agent that was closed or killed has left running there: it would make the folder again. */
+export function temporaryFolder(): { path: string; remove(): Promise<void> } {
   const path = mkdtempSync(`${tmpdir()}/holdfast-agent-`);
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
-}
-
-export interface RestServer {
-  port: number;
-  url(repository: string): string;
-  stop(): Promise<void>;
-}
-
-/** A rest-server over plain HTTP on `path`; with `htpasswd` (lines) it asks for a user. */
-export async function startRestServer(options: {
-  path: string;
-  port?: number;
-  htpasswd?: string;
-  /** Paths of PEM files. */
-  tls?: { certificate: string; key: string };
-  maxSizeBytes?: number;
-}): Promise<RestServer> {
-  const port = options.port ?? (await freePort(systemRandom));
-  mkdirSync(options.path, { recursive: true });
-  const auth = ["--no-auth"];
-  if (options.tls !== undefined) {
-    auth.push("--tls", "--tls-cert", options.tls.certificate, "--tls-key", options.tls.key);
-  }
-  if (options.maxSizeBytes !== undefined) auth.push("--max-size", String(options.maxSizeBytes));
-  if (options.htpasswd !== undefined) {
-    writeFileSync(`${options.path}/.htpasswd`, options.htpasswd);
-    auth.splice(0, 1, "--htpasswd-file", `${options.path}/.htpasswd`);
-  }
-  const { "rest-server": program } = await tools();
-  const child = spawn(program, ["--path", options.path, "--listen", `127.0.0.1:${port}`, ...auth], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  servers.add(child);
-  let output = "";
-  child.stdout.on("data", (chunk) => (output += chunk));
-  child.stderr.on("data", (chunk) => (output += chunk));
-  await until("rest-server listens", () => {
-    if (child.exitCode !== null) throw new Error(`rest-server ended: ${output}`);
-    return /start server/i.test(output);
-  });
+  folders.add(path);
   return {
-    port,
-    url: (repository) => `rest:${options.tls === undefined ? "http" : "https"}://127.0.0.1:${port}/${repository}/`,
-    stop: () => ended(child),
+    path,
+    async remove() {
+      await killAllUsing(path);
+      rmSync(path, { recursive: true, force: true });
+      folders.delete(path);
+    },
   };
 }
 
-/** A test that fails does not get to stop its server. */
-const servers = new Set<ChildProcess>();
+/** A file none of whose tests is selected does not get to remove its folders. */
+const folders = new Set<string>();
 process.once("exit", () => {
-  for (const server of servers) server.kill("SIGKILL");
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  child.kill("SIGKILL");
-  await exit;
-}
 
 export function access(url: string, change: Partial<RepositoryAccess> = {}): RepositoryAccess {
   return { uid: "repository-uid-1", name: "main", url, password: { value: PASSWORD }, env: {}, ...change };
@@ -235,6 +191,8 @@ export async function openAgent(
   const log = options.log ?? quiet;
   const clock = options.clock ?? systemClock;
   const state = await openState({ dir: `${dir}/state`, clock, log });
+  const runtime = `${dir}/run`;
+  mkdirSync(runtime, { recursive: true, mode: 0o700 });
   if (state.identity.read() === undefined) state.identity.write(IDENTITY);
   const core = openCore({
     state,
@@ -245,7 +203,8 @@ export async function openAgent(
     log,
     resticPath,
     inventory: await readInventory({ resticPath, installedAs: "Process", log }),
-    environment: options.environment ?? {},
+    // Not the machine's tmpfs: all of an agent that is killed in mid-run goes with its folder.
+    environment: { XDG_RUNTIME_DIR: runtime, ...options.environment },
     ...(options.hostRoot === undefined ? {} : { hostRoot: options.hostRoot }),
   });
   const progress: ProgressReport[] = [];

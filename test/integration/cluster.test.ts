@@ -91,6 +91,21 @@ describe("a control plane beside that of the test run", () => {
     },
   );
 
+  test("comes back with its data after etcd was killed, and after a server was frozen", async () => {
+    await kubectl(cluster, ["create", "configmap", "kept-by-etcd"]);
+    await cluster.stopEtcd("SIGKILL");
+    await cluster.startEtcd();
+    await vi.waitFor(() => kubectl(cluster, ["get", "configmap", "kept-by-etcd"]), GONE);
+    for (const server of ["etcd", "kube-apiserver"] as const) {
+      await cluster.signal(server, "SIGSTOP");
+      const frozen = ["get", "--raw", "/readyz", "--request-timeout=1s"];
+      await expect(kubectl(cluster, frozen)).rejects.toThrow();
+      await cluster.signal(server, "SIGCONT");
+      await vi.waitFor(() => kubectl(cluster, frozen), GONE);
+    }
+    await expect(cluster.startEtcd()).rejects.toThrow("etcd runs already");
+  });
+
   test("refuses to start an API server that runs, or to stop one that does not", async () => {
     await expect(cluster.startApiServer()).rejects.toThrow("the API server runs already");
     await cluster.stopApiServer();

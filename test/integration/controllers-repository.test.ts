@@ -41,7 +41,9 @@ test("from a missing Secret to Ready, it says at each step what is awaited", asy
     (object) => expect(message(object)).toMatch(/has no key password/),
     20_000,
   );
-  expect(message(wrongKey)).toBe("Secret steps-password has no key password (passwordFrom); its keys are: pasword");
+  expect(message(wrongKey)).toBe(
+    "Secret steps-password has no key password (passwordFrom); name one of its keys (pasword), or add this one",
+  );
   expect(JSON.stringify(wrongKey)).not.toContain("correct-horse");
 
   await world.kubectl(["delete", "secret", "steps-password"]);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, vi } from "vitest";
 import { type Clock, systemClock } from "#base/clock.ts";
 import type { Host } from "#crds/host.ts";
 import { type Caches, openCaches } from "../../operator/controllers/caches.ts";
+import { EventObserver } from "../../operator/controllers/events/observer.ts";
 import { deadReplicaController } from "../../operator/controllers/host/dead-replicas.ts";
 import { hostController } from "../../operator/controllers/host/reconcile.ts";
 import { sessionWriter } from "../../operator/controllers/host/writers.ts";
@@ -44,10 +45,8 @@ export function controllersWorld(options: { pace?: number } = {}) {
     const parts = { ...base, clock: quick(options.pace ?? 1) };
     const { informers, start, stop } = informersOf(parts, [api.namespace]);
     const caches = openCaches(informers);
-    const leases = new ReplicaLeases({
-      informer: informers.of(Leases, { labelSelector: REPLICA_LABEL }),
-      clock: parts.clock,
-    });
+    const replicaLeases = informers.of(Leases, { labelSelector: REPLICA_LABEL });
+    const leases = new ReplicaLeases({ informer: replicaLeases, clock: parts.clock });
     const events = new EventRecorder({ ...parts, component: "holdfast.dev/operator", identity: "test" });
     const secrets = new SecretReader({ ...parts, caches });
     const refreshed = new Set<string>();
@@ -62,11 +61,12 @@ export function controllersWorld(options: { pace?: number } = {}) {
     const controllers = [
       tokenController({ ...controlled, address }),
       hostController({ ...controlled, secrets, planner: desired }),
-      deadReplicaController({ ...controlled, leases }),
+      deadReplicaController({ ...controlled, leases, replicaLeases }),
       repositoryController({ ...controlled, secrets }),
       policyController({ ...controlled, events }),
       runController(controlled),
       restoreController(controlled),
+      new EventObserver({ ...controlled, events }),
     ];
     const ended = new AbortController();
     const recording = events.run(ended.signal);

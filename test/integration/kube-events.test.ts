@@ -77,6 +77,22 @@ test("a flood is bounded: a burst is written, the queue holds 256, the rest is d
   expect(await admin.metric('event_recorder_dropped_total{reason="queue-full"}')).toBe(1000 - 256);
 });
 
+test("a thousand objects with one trouble are ten Events, and then one for all the others", async () => {
+  const { recorder, clock } = record();
+  const object = await subject("storm");
+  const of = (index: number): ConfigMap => ({ ...object, metadata: { ...object.metadata, uid: `storm-${index}` } });
+  for (let index = 0; index < 1000; index++) recorder.record(ConfigMaps, of(index), failed);
+  const events = async () =>
+    (await admin.client.list(Events, { namespace })).items.filter(({ regarding }) => regarding.name === "storm");
+  await expect.poll(events, WAIT).toHaveLength(10);
+  await clock.advance(30_000);
+  await expect.poll(events, WAIT).toHaveLength(11);
+  const notes = (await events()).map(({ note }) => note).filter((note) => note !== failed.note);
+  expect(notes).toEqual([
+    expect.stringMatching(/^no route to host \(989 more like this since .*: kubectl get configmaps\)$/),
+  ]);
+});
+
 test("an operator that may not write Events goes on without them", async () => {
   const jane = await kubeParts(await cluster.kubeconfigFor("jane"));
   onTestFinished(() => jane.client.close());

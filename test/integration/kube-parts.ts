@@ -1,5 +1,5 @@
 import { Registry } from "prom-client";
-import { systemClock } from "#base/clock.ts";
+import { type Clock, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
 import { HttpClient } from "../../operator/kube/client.ts";
 import { loadConnection } from "../../operator/kube/connection.ts";
@@ -9,9 +9,25 @@ import { kubeMetrics } from "../../operator/kube/metrics.ts";
 import { REFLECTOR_TIMING } from "../../operator/kube/reflector.ts";
 
 /** The parts of operator/kube, put together as the operator does, with a log that can be read. */
-export async function kubeParts(kubeconfig: string, options: { server?: URL } = {}) {
-  const loaded = await loadConnection({ kubeconfig, env: {}, clock: systemClock });
-  const connection = options.server === undefined ? loaded : { ...loaded, server: options.server };
+export async function kubeParts(
+  kubeconfig: string,
+  options: {
+    server?: URL;
+    clock?: Clock;
+    /** Called before each request is sent. */
+    onRequest?: () => void;
+  } = {},
+) {
+  const { clock = systemClock, onRequest = () => {} } = options;
+  const loaded = await loadConnection({ kubeconfig, env: {}, clock });
+  const connection = {
+    ...loaded,
+    server: options.server ?? loaded.server,
+    credentials(fresh: boolean) {
+      onRequest();
+      return loaded.credentials(fresh);
+    },
+  };
   const registry = new Registry();
   const metrics = kubeMetrics(registry);
   const lines: { level: string; message: string; fields: Record<string, unknown> }[] = [];
@@ -21,7 +37,7 @@ export async function kubeParts(kubeconfig: string, options: { server?: URL } = 
     const child = (fields: object) => logger({ ...bound, ...fields });
     return { debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error"), child };
   };
-  const parts = { clock: systemClock, random: systemRandom, metrics, log: logger({}) };
+  const parts = { clock, random: systemRandom, metrics, log: logger({}) };
   const client = new HttpClient({ ...parts, connection, userAgent: "holdfast/0.0.0" });
   /** The value of one metric, by its name and labels as Prometheus writes them; 0 when it is not there. */
   const metric = async (line: string) => {

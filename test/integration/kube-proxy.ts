@@ -9,6 +9,7 @@ export class KubeProxy implements AsyncDisposable {
   /** By how much everything the server says comes late. */
   latencyMs = 0;
   readonly #pairs = new Set<[Socket, Socket]>();
+  readonly #dead = new Set<[Socket, Socket]>();
   #server: Server;
   #mode: "forward" | "refuse" | "hang" = "forward";
 
@@ -22,7 +23,8 @@ export class KubeProxy implements AsyncDisposable {
       const server = connect(Number(target.port), target.hostname);
       const pair: [Socket, Socket] = [client, server];
       this.#pairs.add(pair);
-      client.on("data", (data) => this.#mode === "forward" && server.write(data));
+      const forwards = () => this.#mode === "forward" && !this.#dead.has(pair);
+      client.on("data", (data) => forwards() && server.write(data));
       // Each chunk waits for the one before, so that the order stays.
       let last: Promise<unknown> = Promise.resolve();
       server.on("data", (data) => {
@@ -30,13 +32,14 @@ export class KubeProxy implements AsyncDisposable {
         last = last.then(async () => {
           const left = until - performance.now();
           if (left > 0) await sleep(left);
-          if (this.#mode === "forward") client.write(data);
+          if (forwards()) client.write(data);
         });
       });
       for (const socket of pair) {
         socket.on("error", () => {});
         socket.on("close", () => {
           this.#pairs.delete(pair);
+          this.#dead.delete(pair);
           for (const other of pair) other.destroy();
         });
       }
@@ -72,6 +75,11 @@ export class KubeProxy implements AsyncDisposable {
   /** Keeps connections open and says nothing on them, as a machine that vanished without a word. */
   hang(): void {
     this.#mode = "hang";
+  }
+
+  /** The connections there are stay open and silent for ever, as those through a firewall that forgot them; new ones work. */
+  forget(): void {
+    for (const pair of this.#pairs) this.#dead.add(pair);
   }
 
   forward(): void {

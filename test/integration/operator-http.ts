@@ -46,12 +46,8 @@ export function machine(hostname: string): Machine {
   return { hostname, secret: randomBytes(32).toString("base64url") };
 }
 
-export async function enroll(
-  operator: OperatorProcess,
-  token: string,
-  { hostname, secret }: Machine,
-): Promise<{ status: number; code?: string; message?: string; answer?: EnrollResponse }> {
-  const body: EnrollRequest = {
+export function enrolRequest(token: string, { hostname, secret }: Machine): EnrollRequest {
+  return {
     token,
     hostname,
     machineIDHash: sha256(hostname),
@@ -60,6 +56,14 @@ export async function enroll(
     arch: "x64",
     version: "0.1.0",
   };
+}
+
+export async function enroll(
+  operator: OperatorProcess,
+  token: string,
+  who: Machine,
+): Promise<{ status: number; code?: string; message?: string; answer?: EnrollResponse }> {
+  const body = enrolRequest(token, who);
   const { status, body: text } = await call(operator, "POST", "/v1/enroll", { body: JSON.stringify(body) });
   const parsed = JSON.parse(text);
   return status === 200 ? { status, answer: parsed } : { status, ...parsed.error };

@@ -10,8 +10,12 @@ import { freePort } from "../../hack/cluster/ports.ts";
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
 /** The operator's ServiceAccount as RBAC sees it; a client certificate of this name stands for its token. */
-const USER = "system:serviceaccount:holdfast-system:holdfast-operator";
-const GROUPS = ["system:serviceaccounts", "system:serviceaccounts:holdfast-system", "system:authenticated"];
+export const OPERATOR_USER = "system:serviceaccount:holdfast-system:holdfast-operator";
+export const OPERATOR_GROUPS = [
+  "system:serviceaccounts",
+  "system:serviceaccounts:holdfast-system",
+  "system:authenticated",
+];
 const START_MS = 60_000;
 
 /** The real operator as a process of its own, with the rights of charts/holdfast/rbac and no others. */
@@ -43,7 +47,7 @@ export async function startOperator(
   for (const part of ["operator/clusterrole.yaml", "operator/role.yaml", "watched"]) {
     await kubectl(cluster, ["--namespace", namespace, "apply", "-f", path(`charts/holdfast/rbac/${part}`)]);
   }
-  const kubeconfig = await cluster.kubeconfigFor(USER, GROUPS);
+  const kubeconfig = await cluster.kubeconfigFor(OPERATOR_USER, OPERATOR_GROUPS);
   const port = await freePort(systemRandom);
   const url = `https://127.0.0.1:${port}`;
   let child: ChildProcess | undefined;

@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { Config } from "#protocol/config.ts";
+import { FaultProxy } from "../../hack/fault-proxy/fault-proxy.ts";
 import { testNamespace } from "../namespace.ts";
 import { type RawAgent, RawAgents } from "./operator-agents.ts";
 import { createToken, enroll, machine } from "./operator-http.ts";
@@ -20,6 +21,17 @@ afterEach(() => agents.cut());
 
 afterAll(async () => {
   await operator?.stop("SIGKILL");
+});
+
+test("an operator that is refused at its start asks again: an API server knows no rights when it has only just started", async () => {
+  await using proxy = await FaultProxy.start({ cluster: at.cluster });
+  const refused = proxy.rule({ resource: "secrets", name: "holdfast-installation" }, { answer: { status: 403 } }, 2);
+  const user = "system:serviceaccount:holdfast-system:holdfast-operator";
+  const KUBECONFIG = proxy.kubeconfig(await at.cluster.kubeconfigFor(user, ["system:authenticated"]));
+  const late = await startOperator(at.cluster, at.namespace, { HOLDFAST_REPLICA: "late", KUBECONFIG });
+  expect(refused.hits).toBe(2);
+  expect(late.log()).toContain("lacks a right");
+  await late.stop();
 });
 
 interface Rule {

@@ -112,10 +112,8 @@ describe("a credential", () => {
     await at.kubectl(["patch", "host", "revoked", "--type=merge", "-p", '{"spec":{"revoked":true}}']);
     expect(await agent.closed).toBe(4403);
     expect(await agents.connect(host.who)).toBe(403);
-    await until("the credential to be emptied", async () => {
-      const { data } = await get("secret", "holdfast-host-revoked");
-      return data.credentialHash === "" || data.credentialHash === undefined ? true : undefined;
-    });
+    await at.kubectl(["wait", "host/revoked", "--for=condition=Revoked", "--timeout=30s"]);
+    expect((await get("secret", "holdfast-host-revoked")).data.credentialHash).toBe("");
     await at.kubectl(["patch", "host", "revoked", "--type=merge", "-p", '{"spec":{"revoked":false}}']);
     await until("the Host to be seen", async () => ((await agents.connect(host.who)) === 401 ? true : undefined));
     const plain = await enroll(operator, await createToken(at, "revoked-plain"), machine("revoked"));

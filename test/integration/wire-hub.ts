@@ -7,7 +7,7 @@ import { systemRandom } from "#base/random.ts";
 import type { AgentFrame, ProgressFrame, ServerFrame } from "#protocol/frames.ts";
 import type { Record } from "#protocol/record.ts";
 import { nextEpoch } from "../../operator/hub/epoch.ts";
-import { Gateway } from "../../operator/hub/gateway.ts";
+import { Gateway, type GatewayOptions } from "../../operator/hub/gateway.ts";
 import type {
   AuthenticationRequest,
   CommandAnswer,
@@ -42,7 +42,7 @@ class MemoryPorts implements HubPorts {
       const name = /^Bearer (?:hfa_backups_)?([a-z0-9-]+)/.exec(request.authorization ?? "")?.[1];
       if (name === undefined || name === "nobody") {
         const message = "this credential is not known: enrol the machine again";
-        return { refused: { status: 401 as const, code: "unauthorized", message } };
+        return { refused: { status: 401 as const, code: "unauthorized" as const, message } };
       }
       return { host: { namespace: "backups", name, uid: `${name}-uid` } };
     },
@@ -71,6 +71,8 @@ class MemoryPorts implements HubPorts {
   readonly commands = { answered: (_host: HostIdentity, answer: CommandAnswer) => void this.answers.push(answer) };
 }
 
+type HubOptions = { clock?: Clock } & Pick<GatewayOptions, "admission" | "intake">;
+
 /** A gateway on an https server of its own on a free loopback port. */
 export class TestHub implements AsyncDisposable {
   readonly ports = new MemoryPorts();
@@ -81,18 +83,13 @@ export class TestHub implements AsyncDisposable {
   readonly #sockets = new Set<Socket>();
   #clients: WebSocket[] = [];
 
-  static async start(
-    options: { clock?: Clock; admission?: { perSecond: number; burst: number } } = {},
-  ): Promise<TestHub> {
+  static async start(options: HubOptions = {}): Promise<TestHub> {
     const hub = new TestHub(await certificates("hub test"), options);
     await new Promise<void>((resolve) => hub.#server.listen(0, "127.0.0.1", resolve));
     return hub;
   }
 
-  private constructor(
-    authority: Authority,
-    options: { clock?: Clock; admission?: { perSecond: number; burst: number } },
-  ) {
+  private constructor(authority: Authority, options: HubOptions) {
     this.authority = authority;
     this.#server = createServer({ cert: authority.cert, key: authority.key });
     const { clock = systemClock, ...rest } = options;

@@ -1,9 +1,11 @@
 import type { Host, HostStatus } from "#crds/host.ts";
 import { applyStatus } from "../../kube/apply.ts";
 import { type ConditionDraft, conditions, isTrue } from "../../kube/conditions.ts";
-import { Controller, watch } from "../../kube/controller.ts";
+import { Controller, type ReconcileContext, watch } from "../../kube/controller.ts";
+import type { Informer } from "../../kube/informer.ts";
 import { isConflict, isNotFound } from "../../kube/kube-error.ts";
 import type { ReplicaLeases } from "../../kube/replica-lease.ts";
+import { type Lease, Leases } from "../../kube/resource.ts";
 import { atOnce } from "../at-once.ts";
 import type { Caches } from "../caches.ts";
 import { Hosts } from "../kinds.ts";
@@ -17,12 +19,13 @@ const LOOK_MS = 10_000;
 
 /**
  * A connected host is as alive as the Lease of the replica that holds its socket. Reconciles replicas, not hosts: its keys
- * are their identities, so that ten thousand idle hosts cost one look.
+ * are their identities, so that ten thousand idle hosts cost one look. The Lease of one that was killed goes too: its
+ * identity never comes back.
  */
 export function deadReplicaController(
-  parts: ControllerParts & { caches: Caches; leases: Pick<ReplicaLeases, "state"> },
+  parts: ControllerParts & { caches: Caches; leases: Pick<ReplicaLeases, "state">; replicaLeases: Informer<Lease> },
 ): Controller {
-  const { caches, leases } = parts;
+  const { caches, leases, replicaLeases } = parts;
   /** Monotonic milliseconds. */
   const deadSince = new Map<string, number>();
   return new Controller({
@@ -30,6 +33,7 @@ export function deadReplicaController(
     name: "dead-replica",
     deadlineMs: 300_000,
     watches: [
+      watch(replicaLeases, { when: ({ type }) => type === "added", keys: ({ metadata }) => [metadata.name] }),
       watch(caches.hosts, {
         keys: ({ status }) =>
           isTrue(status?.conditions, "Connected") && status?.session?.replica ? [status.session.replica] : [],
@@ -44,6 +48,7 @@ export function deadReplicaController(
       const now = ctx.clock.monotonic();
       const since = deadSince.get(replica) ?? now;
       deadSince.set(replica, since);
+      if (state === "expired") await bury(replicaLeases, replica, ctx);
       const wait = since + RECONNECT_GRACE_MS - now;
       if (wait > 0) return { requeueAfterMs: Math.min(wait, LOOK_MS) };
       await atOnce(caches.connectedHostsByReplica(replica), async (host) => {
@@ -56,6 +61,16 @@ export function deadReplicaController(
       deadSince.delete(replica);
       return {};
     },
+  });
+}
+
+/** Deletes the Lease of a replica unless that has renewed it meanwhile; one that only slept creates it again. */
+async function bury(replicaLeases: Informer<Lease>, replica: string, { client }: ReconcileContext): Promise<void> {
+  const lease = replicaLeases.list().find(({ metadata }) => metadata.name === replica);
+  if (lease === undefined) return;
+  const { uid, resourceVersion } = lease.metadata;
+  await client.delete(Leases, lease.metadata, { uid, resourceVersion }).catch((error: unknown) => {
+    if (!isConflict(error) && !isNotFound(error)) throw error;
   });
 }
 

@@ -1,15 +1,17 @@
 import type { Host } from "#crds/host.ts";
+import type { Condition } from "#crds/meta.ts";
 import { findCondition, isTrue } from "../../kube/conditions.ts";
 import type { Readiness } from "../readiness.ts";
+import type { ConditionReason } from "../reasons.ts";
 
 /** The configuration the resources ask for; or why it cannot be said, in a sentence with what to do. */
-export type Planned = { readonly id: string } | { readonly reason: string; readonly message: string };
+export type Planned = { readonly id: string } | { readonly reason: ConditionReason; readonly message: string };
 
 /** Ready sums up what the session's conditions say, so that one look is enough. */
 export function hostReadiness(host: Host, planned: Planned | undefined): Readiness {
   const { name } = host.metadata;
   if (host.spec.revoked === true) {
-    const message = `${name} was revoked; to let it back in, set spec.revoked to false and enrol the machine with a token that names this host and has reenroll set`;
+    const message = `${name} was revoked; to let it back in, wait for condition Revoked, set spec.revoked to false and enrol the machine with a token that names this host and has reenroll set`;
     return { state: "stalled", reason: "Revoked", message };
   }
   const { conditions } = host.status ?? {};
@@ -21,16 +23,13 @@ export function hostReadiness(host: Host, planned: Planned | undefined): Readine
     const message = `no agent has connected yet; run the install command of an EnrollmentToken on the machine`;
     return { state: "waiting", reason: "NeverConnected", message };
   }
-  if (connected.status !== "True") {
-    return { state: "waiting", reason: connected.reason, message: connected.message };
-  }
+  if (connected.status !== "True") return asTold(connected);
   if (planned !== undefined && "reason" in planned) return { state: "stalled", ...planned };
   const applied = findCondition(conditions, "ConfigApplied");
   // Pending is the moment between sending and writing to disk; `applied` of the status shows it.
-  if (applied?.status === "False" && applied.reason !== "Pending")
-    return { state: "waiting", reason: applied.reason, message: applied.message };
+  if (applied?.status === "False" && applied.reason !== "Pending") return asTold(applied);
   const clock = findCondition(conditions, "ClockInSync");
-  if (clock?.status === "False") return { state: "waiting", reason: clock.reason, message: clock.message };
+  if (clock?.status === "False") return asTold(clock);
   const rejected = isTrue(conditions, "ResultsRejected") ? findCondition(conditions, "ResultsRejected") : undefined;
   if (rejected !== undefined) return { state: "waiting", reason: "ResultsRejected", message: rejected.message };
   if (host.spec.paused === true) {
@@ -39,4 +38,9 @@ export function hostReadiness(host: Host, planned: Planned | undefined): Readine
     return { state: "ready", reason: "Paused", message };
   }
   return { state: "ready", reason: "Connected", message: "its agent is connected" };
+}
+
+/** What a condition says that the replica with the socket has written. */
+function asTold({ reason, message }: Pick<Condition, "reason" | "message">): Readiness {
+  return { state: "waiting", reason: reason as ConditionReason, message };
 }

@@ -9,11 +9,11 @@ import { Hosts } from "../kinds.ts";
 import { GATHER_MS, type Pace, turn } from "../pace.ts";
 import type { ControllerParts } from "../parts.ts";
 import { timing } from "../policy/timing.ts";
-import { readinessConditions } from "../readiness.ts";
+import { type Readiness, readinessConditions } from "../readiness.ts";
 import { openingChanged } from "../repository/opening.ts";
 import type { SecretReader } from "../repository/secret-reader.ts";
 import { hostReadiness, type Planned } from "./readiness.ts";
-import { policiesDifference, summarizePolicies } from "./summary.ts";
+import { type Summary, summarize, summaryDifference } from "./summary.ts";
 import { hostWriter } from "./writers.ts";
 
 /** What the hub would send the host now; undefined while it cannot be computed (API server away). */
@@ -48,23 +48,27 @@ export function hostController(
       const live = host.status ?? {};
       const now = ctx.clock.now();
       const planned = await planner.planned(host);
-      const selecting = policiesOf(caches, host).map((policy) => ({ policy, timing: timing(policy, host, now) }));
-      const policies = summarizePolicies(host, selecting, caches.runsByHost(key));
-      const base = standing(host, planned, now);
-      const shown = live.policies ?? [];
+      const readiness = hostReadiness(host, planned);
+      const policies = policiesOf(caches, host).map((policy) => ({ policy, timing: timing(policy, host, now) }));
+      const summary = summarize({ host, readiness, policies, runs: caches.runsByHost(key) });
+      const base = standing(host, readiness, planned, now);
 
       const mono = ctx.clock.monotonic();
-      const [write, pace] = isUpToDate(hostWriter, live, { ...base, ...some(shown) })
-        ? turn(paces.get(key) ?? {}, policiesDifference(shown, policies), mono)
+      const [write, pace] = isUpToDate(hostWriter, live, { ...base, ...shown(live) })
+        ? turn(paces.get(key) ?? {}, summaryDifference(live, summary), mono)
         : [{ write: true } as const, { writtenAt: mono }];
       if (write.write) {
-        await applyStatus(ctx.client, Hosts, host, hostWriter, { ...base, ...some(policies) }, { signal: ctx.signal });
+        await applyStatus(ctx.client, Hosts, host, hostWriter, { ...base, ...summary }, { signal: ctx.signal });
       }
       paces.set(key, pace);
       return write.write || write.afterMs === undefined ? {} : { requeueAfterMs: write.afterMs };
     },
   });
   caches.runs.onChange(({ object }) => controller.enqueue(beside(object, object.spec.hostRef), GATHER_MS));
+  // Also while another replica leads, when nothing is reconciled here.
+  caches.hosts.onChange(({ type, object }) => {
+    if (type === "deleted") paces.delete(keyOf(object));
+  });
   secrets.onChange((repository) => {
     for (const host of hostKeysOf(caches, repository)) controller.enqueue(host);
   });
@@ -72,11 +76,11 @@ export function hostController(
 }
 
 /** The part of the status that is written as soon as it changes. */
-function standing(host: Host, planned: Planned | undefined, now: number): HostStatus {
+function standing(host: Host, readiness: Readiness, planned: Planned | undefined, now: number): HostStatus {
   const { generation } = host.metadata;
   // While it cannot be computed, and where none can be made, the last one stands.
   const desired = planned !== undefined && "id" in planned ? planned.id : host.status?.config?.desired;
-  const drafts = readinessConditions(hostReadiness(host, planned), generation);
+  const drafts = readinessConditions(readiness, generation);
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     ...(desired !== undefined && { config: { desired } }),
@@ -84,6 +88,10 @@ function standing(host: Host, planned: Planned | undefined, now: number): HostSt
   };
 }
 
-function some(policies: NonNullable<HostStatus["policies"]>): Pick<HostStatus, "policies"> {
-  return policies.length === 0 ? {} : { policies };
+function shown({ policies, lastSuccessfulTime, display }: HostStatus): Summary {
+  return {
+    ...(policies && { policies }),
+    ...(lastSuccessfulTime && { lastSuccessfulTime }),
+    ...(display && { display }),
+  };
 }

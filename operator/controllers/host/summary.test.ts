@@ -1,9 +1,13 @@
 import { describe, expect, test } from "vitest";
 import { at, hostOf, NOON, policyOf, runOf } from "../fixtures.ts";
-import { type Policies, policiesDifference, summarizePolicies } from "./summary.ts";
+import { type Summary, type SummaryInputs, summarize, summaryDifference } from "./summary.ts";
 
 const HOUR = 3_600_000;
 const www = { policy: policyOf("www"), timing: { next: NOON + HOUR, overdueBefore: 0 } };
+const db = { policy: policyOf("db"), timing: { next: NOON + HOUR / 2, overdueBefore: 0 } };
+const ready = { state: "ready", reason: "Connected", message: "" } as const;
+const of = (given: Partial<SummaryInputs>): Summary =>
+  summarize({ host: hostOf("web-1"), readiness: ready, policies: [], runs: [], ...given });
 
 describe("a host's policies", () => {
   test("show the newest run and the newest success of each", () => {
@@ -12,33 +16,69 @@ describe("a host's policies", () => {
       runOf("b", { status: { phase: "Failed", startTime: at(NOON + 60_000), completionTime: at(NOON + 61_000) } }),
       runOf("other", { spec: { policyRef: "db" } }),
     ];
-    expect(summarizePolicies(hostOf("web-1"), [www], runs)).toEqual([
-      {
-        name: "www",
-        lastRun: "b",
-        lastPhase: "Failed",
-        lastSuccessfulTime: at(NOON + 1000),
-        nextScheduleTime: at(NOON + HOUR),
-      },
-    ]);
+    expect(of({ policies: [www], runs })).toEqual({
+      policies: [
+        {
+          name: "www",
+          lastRun: "b",
+          lastPhase: "Failed",
+          lastSuccessfulTime: at(NOON + 1000),
+          nextScheduleTime: at(NOON + HOUR),
+        },
+      ],
+      lastSuccessfulTime: at(NOON + 1000),
+      display: { ok: "0/1", next: "2026-11-21T13:00Z" },
+    });
+  });
+
+  test("are summed up in how many are well, the newest success and the first slot", () => {
+    const success = (name: string, policyRef: string, minute: number) =>
+      runOf(name, { spec: { policyRef }, status: { phase: "Succeeded", completionTime: at(NOON + minute * 60_000) } });
+    const runs = [success("a", "www", 2), success("b", "db", 1)];
+    const running = runOf("c", { spec: { policyRef: "db" }, status: { phase: "Running", startTime: at(NOON + HOUR) } });
+    expect(of({ policies: [db, www], runs: [...runs, running] })).toMatchObject({
+      lastSuccessfulTime: at(NOON + 120_000),
+      display: { ok: "2/2", next: "2026-11-21T12:30Z" },
+    });
+  });
+
+  test.each<[string, Partial<SummaryInputs>, string]>([
+    [
+      "a host that is away says so",
+      { readiness: { ...ready, state: "waiting", reason: "Disconnected" } },
+      "Disconnected",
+    ],
+    ["a paused one says so", { readiness: { ...ready, reason: "Paused" } }, "Paused"],
+    ["one that no policy selects says so", { policies: [] }, "NoPolicy"],
+    ["one without a schedule runs by hand", { policies: [{ ...www, timing: undefined }] }, "Manual"],
+  ])("%s in place of the next run", (_, given, want) => {
+    expect(of({ policies: [www], ...given }).display?.next).toBe(want);
   });
 
   test("remember runs that were deleted since", () => {
     const before = { name: "www", lastRun: "a", lastPhase: "Succeeded", lastSuccessfulTime: at(NOON) };
     const host = hostOf("web-1", { status: { policies: [before] } });
-    expect(summarizePolicies(host, [{ ...www, timing: undefined }], [])).toEqual([before]);
+    expect(of({ host, policies: [{ ...www, timing: undefined }] })).toEqual({
+      policies: [before],
+      lastSuccessfulTime: at(NOON),
+      display: { ok: "1/1", next: "Manual" },
+    });
   });
 
   test("fire not on a paused host", () => {
-    expect(summarizePolicies(hostOf("web-1", { spec: { paused: true } }), [www], [])).toEqual([{ name: "www" }]);
+    expect(of({ host: hostOf("web-1", { spec: { paused: true } }), policies: [www] }).policies).toEqual([
+      { name: "www" },
+    ]);
   });
 
   test("forget those that no longer select it", () => {
-    const host = hostOf("web-1", { status: { policies: [{ name: "old", lastRun: "a" }] } });
-    expect(summarizePolicies(host, [], [])).toEqual([]);
+    const policies = [{ name: "old", lastRun: "a" }];
+    const host = hostOf("web-1", { status: { policies, lastSuccessfulTime: at(NOON) } });
+    expect(of({ host })).toEqual({ lastSuccessfulTime: at(NOON), display: { ok: "0/0", next: "NoPolicy" } });
   });
 });
 
+type Policies = NonNullable<Summary["policies"]>;
 test.each<[string, Policies, Policies, string]>([
   ["another policy is news", [], [{ name: "www" }], "lasting"],
   ["one policy fewer is news", [{ name: "www" }], [], "lasting"],
@@ -55,10 +95,19 @@ test.each<[string, Policies, Policies, string]>([
     "lasting",
   ],
   [
-    "the next slot moves by itself",
+    "that the next slot moves is worth no write on each host",
     [{ name: "www", nextScheduleTime: at(NOON) }],
     [{ name: "www", nextScheduleTime: at(NOON + HOUR) }],
-    "transient",
+    "none",
   ],
   ["nothing is nothing", [{ name: "www" }], [{ name: "www" }], "none"],
-])("%s", (_, live, wanted, want) => expect(policiesDifference(live, wanted)).toBe(want));
+])("%s", (_, live, wanted, want) => {
+  expect(summaryDifference({ policies: live }, { policies: wanted })).toBe(want);
+});
+
+test("that a policy is well again, or none has been counted yet, is news", () => {
+  const ok = (text: string | undefined): Summary =>
+    text === undefined ? {} : { display: { ok: text, next: "Manual" } };
+  const differences = [summaryDifference(ok("0/1"), ok("1/1")), summaryDifference(ok(undefined), ok("0/0"))];
+  expect(differences).toEqual(["lasting", "lasting"]);
+});

@@ -8,9 +8,12 @@ export const sessionWriter: StatusWriter = {
   conditions: ["Connected", "ConfigApplied", "ClockInSync", "IdentityConflict", "ResultsRejected"],
 };
 
+/** Whether a revocation was carried out: on the leader, apart from the rest because it gates `spec.revoked`. */
+export const revocationWriter: StatusWriter = { manager: "holdfast-revocation", fields: [], conditions: ["Revoked"] };
+
 /** The rest, which is the leader's. */
 export const hostWriter: StatusWriter = {
   manager: "holdfast-host",
-  fields: ["observedGeneration", "config.desired", "policies"],
+  fields: ["observedGeneration", "config.desired", "policies", "lastSuccessfulTime", "display"],
   conditions: READINESS,
 };

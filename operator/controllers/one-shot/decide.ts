@@ -1,6 +1,7 @@
 import type { Host } from "#crds/host.ts";
 import { isTerminal, type Phase, Reason } from "#protocol/outcome.ts";
 import { findCondition } from "../../kube/conditions.ts";
+import type { ConditionReason } from "../reasons.ts";
 import type { OneShotState } from "./conditions.ts";
 
 /** What a BackupRun and a Restore have in common. Times in milliseconds since 1970. */
@@ -20,7 +21,7 @@ export interface OneShot {
 /** What keeps it from being given to the agent: for good, or until something else changes. */
 export interface Obstacle {
   readonly final: boolean;
-  readonly reason: string;
+  readonly reason: ConditionReason;
   readonly message: string;
 }
 

@@ -8,6 +8,7 @@ import { isNotFound } from "../../kube/kube-error.ts";
 import type { Kind } from "../../kube/resource.ts";
 import { type OneShotState, oneShotConditions } from "./conditions.ts";
 import type { OneShot, Verdict } from "./decide.ts";
+import { oneShotDisplay } from "./display.ts";
 
 /** The parts of a one-shot that the decision takes, of whichever kind. */
 export function oneShotOf(one: BackupRun | Restore, rest: Pick<OneShot, "timeoutMs" | "commanded">): OneShot {
@@ -55,13 +56,14 @@ export async function settle<T extends BackupRun | Restore>(
 
 /** The whole status with the leader's state in it. An end it supposes carries no attempts: see mayReplace. */
 function statusOf(live: BackupRun | Restore, state: OneShotState, now: number): BackupRunStatus | RestoreStatus {
-  const { attempts, ...status } = live.status ?? {};
+  const { attempts, display: _, ...status } = live.status ?? {};
   const { generation } = live.metadata;
   const ended = isTerminal(state.phase);
   return {
     ...status,
     ...(generation !== undefined && { observedGeneration: generation }),
     ...state,
+    ...oneShotDisplay({ ...status, ...state }),
     ...(ended && { completionTime: new Date(now).toISOString().replace(/\.\d{3}Z$/, "Z") }),
     ...(!ended && attempts !== undefined && { attempts }),
     conditions: conditions(live.status?.conditions, oneShotConditions(state, generation), now),

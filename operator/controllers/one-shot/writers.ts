@@ -19,6 +19,7 @@ const OUTCOME = [
   "attempts",
   "logTail",
   "progress",
+  "display",
 ] as const;
 
 export const runWriter: StatusWriter = {

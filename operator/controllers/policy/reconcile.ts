@@ -13,7 +13,8 @@ import { reachabilityChanged } from "../host/reachability.ts";
 import { BackupPolicies, BackupRuns } from "../kinds.ts";
 import { GATHER_MS, type Pace, SUMMARY_INTERVAL_MS, turn } from "../pace.ts";
 import type { ControllerParts } from "../parts.ts";
-import { readinessConditions } from "../readiness.ts";
+import { type Readiness, readinessConditions } from "../readiness.ts";
+import type { EventReason } from "../reasons.ts";
 import { surplus } from "./history.ts";
 import { policyReadiness } from "./readiness.ts";
 import { isRequestedRun, requestedRun, runRequest } from "./requests.ts";
@@ -65,11 +66,12 @@ export function policyController(
 
       const now = ctx.clock.now();
       const timings = memory.timings.of(policy, hosts, now);
-      const summary = summarize({ policy, hosts, timings, runs, now });
-      const base = standing(policy, hosts, handled, caches, now);
+      const readiness = readinessOf(policy, hosts, caches);
+      const summary = summarize({ policy, readiness, hosts, timings, runs, now });
+      const base = standing(policy, readiness, handled, now);
       const settled = { ...base, ...shown(policy.status ?? {}) };
       const [write, pace] = isUpToDate(policyWriter, policy.status ?? {}, settled)
-        ? turn(memory.pace, summaryDifference(shown(policy.status ?? {}), summary), ctx.clock.monotonic())
+        ? turn(memory.pace, summaryDifference(shown(policy.status ?? {}), summary, now), ctx.clock.monotonic())
         : [{ write: true } as const, { writtenAt: ctx.clock.monotonic() }];
       if (write.write) {
         const signal = { signal: ctx.signal };
@@ -83,6 +85,10 @@ export function policyController(
     },
   });
   caches.runs.onChange(({ object }) => controller.enqueue(beside(object, object.spec.policyRef), GATHER_MS));
+  // Also while another replica leads, when nothing is reconciled here.
+  caches.policies.onChange(({ type, object }) => {
+    if (type === "deleted") memories.delete(keyOf(object));
+  });
   caches.hosts.onChange((change) => {
     if (change.type !== "updated" || change.old.status === change.object.status) return;
     for (const policy of policiesOf(caches, change.object)) controller.enqueue(keyOf(policy), GATHER_MS);
@@ -106,12 +112,9 @@ async function handleRequest(
   const before = policy.status?.lastHandledRunRequest;
   const request = runRequest(policy);
   if (request === undefined) return before;
-  const warn = (reason: string, note: string) =>
+  if ("refused" in request) return before;
+  const warn = (reason: EventReason, note: string) =>
     events.record(BackupPolicies, policy, { type: "Warning", reason, action: "StartRuns", note });
-  if ("refused" in request) {
-    warn("RunRequestRefused", request.refused);
-    return before;
-  }
   if (hosts.length === 0) warn("RunRequestWithoutHosts", "a run was requested, but the policy selects no host");
   await atOnce(hosts, async (host) => {
     const draft = requestedRun(policy, host, request.value);
@@ -128,18 +131,21 @@ async function handleRequest(
   return request.value;
 }
 
+function readinessOf(policy: BackupPolicy, hosts: readonly Host[], caches: Caches): Readiness {
+  const unknownHosts = (policy.spec.hosts.names ?? []).filter((name) => !caches.hosts.get(beside(policy, name)));
+  const repository = caches.repositories.get(beside(policy, policy.spec.repository.name));
+  return policyReadiness(policy, { hosts, unknownHosts, repository });
+}
+
 /** The part of the status that is written as soon as it changes. */
 function standing(
   policy: BackupPolicy,
-  hosts: readonly Host[],
+  readiness: Readiness,
   handled: string | undefined,
-  caches: Caches,
   now: number,
 ): BackupPolicyStatus {
-  const unknownHosts = (policy.spec.hosts.names ?? []).filter((name) => !caches.hosts.get(beside(policy, name)));
-  const repository = caches.repositories.get(beside(policy, policy.spec.repository.name));
   const { generation } = policy.metadata;
-  const drafts = readinessConditions(policyReadiness(policy, { hosts, unknownHosts, repository }), generation);
+  const drafts = readinessConditions(readiness, generation);
   return {
     ...(generation !== undefined && { observedGeneration: generation }),
     ...(handled !== undefined && { lastHandledRunRequest: handled }),

@@ -22,6 +22,7 @@ function of(given: Partial<Parameters<typeof summarize>[0]>): Summary {
   const hosts = given.hosts ?? [connectedHost("web-1")];
   return summarize({
     policy: policyOf("www"),
+    readiness: { state: "ready", reason: "Ready", message: "" },
     timings: hosts.map(() => undefined),
     runs: [],
     now: NOON,
@@ -43,7 +44,13 @@ describe("a policy's summary", () => {
       hosts: { selected: 3, applied: 0, succeeded: 1, failing: 1, overdue: 0, running: 0 },
       lastSuccessfulTime: at(NOON + 120_000),
       failing: [{ host: "web-2", run: "d", reason: "FailedReason" }],
+      display: { ok: "1/3", next: "Manual" },
     });
+  });
+
+  test("shows why there is no next run where the policy is not ready", () => {
+    const readiness = { state: "waiting", reason: "RepositoryNotReady", message: "" } as const;
+    expect(of({ readiness, timings: [hourly] }).display).toEqual({ ok: "0/1", next: "RepositoryNotReady" });
   });
 
   test("remembers through the Hosts what the history limits have deleted", () => {
@@ -83,9 +90,12 @@ describe("a policy's summary", () => {
       hostOf("paused", { created: NOON - 9 * HOUR, spec: { paused: true } }),
     ];
     const policy = policyOf("www", { created: NOON - 9 * HOUR });
-    expect(of({ policy, hosts, timings: [hourly, hourly, hourly] })).toMatchObject({
-      hosts: { overdue: 1 },
+    const runs = [ended("a", "Succeeded", -3 * 60, { spec: { hostRef: "old" } })];
+    expect(of({ policy, hosts, runs, timings: [hourly, hourly, hourly] })).toMatchObject({
+      hosts: { overdue: 1, succeeded: 1, failing: 0 },
       nextScheduleTime: at(NOON + HOUR),
+      failing: [{ host: "old", run: "a", reason: "Overdue" }],
+      display: { ok: "0/3", next: "2026-11-21T13:00Z" },
     });
   });
 
@@ -102,7 +112,25 @@ describe("a policy's summary", () => {
 
 test.each<[string, Summary, Summary, string]>([
   ["a run that began is about to end", { hosts: { running: 0 } }, { hosts: { running: 1 } }, "transient"],
-  ["the next slot moves by itself", { nextScheduleTime: at(NOON) }, { nextScheduleTime: at(NOON + HOUR) }, "transient"],
+  [
+    "the next slot that moves by itself waits for a write that comes anyway",
+    { nextScheduleTime: at(NOON) },
+    { nextScheduleTime: at(NOON + HOUR) },
+    "transient",
+  ],
+  [
+    "one that moves again in a moment, as with hosts one after the other, is not worth any",
+    { nextScheduleTime: at(NOON) },
+    { nextScheduleTime: at(NOON + 299_999) },
+    "none",
+  ],
+  ["a schedule that ended is", { nextScheduleTime: at(NOON) }, {}, "transient"],
+  [
+    "a host that is well again is news",
+    { hosts: { succeeded: 1 }, display: { ok: "0/1" } },
+    { hosts: { succeeded: 1 }, display: { ok: "1/1" } },
+    "lasting",
+  ],
   [
     "a run that ended is news",
     { hosts: { running: 1, succeeded: 0 } },
@@ -110,4 +138,4 @@ test.each<[string, Summary, Summary, string]>([
     "lasting",
   ],
   ["nothing is nothing", { hosts: { selected: 1 } }, { hosts: { selected: 1 } }, "none"],
-])("%s", (_, live, wanted, want) => expect(summaryDifference(live, wanted)).toBe(want));
+])("%s", (_, live, wanted, want) => expect(summaryDifference(live, wanted, NOON)).toBe(want));

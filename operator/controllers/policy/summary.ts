@@ -3,7 +3,10 @@ import type { BackupRun } from "#crds/backuprun.ts";
 import type { Host } from "#crds/host.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import { sameJson } from "../../kube/apply.ts";
+import { NEXT_WORTH_MS, nextText } from "../next.ts";
 import type { Difference } from "../pace.ts";
+import type { Readiness } from "../readiness.ts";
+import type { FailingReason } from "../reasons.ts";
 import { endOf, isSuccess, newestFirst } from "./history.ts";
 import type { Timing } from "./timing.ts";
 
@@ -12,11 +15,12 @@ const SHOWN_FAILING = 20;
 
 export type Summary = Pick<
   BackupPolicyStatus,
-  "hosts" | "lastScheduleTime" | "lastSuccessfulTime" | "nextScheduleTime" | "failing"
+  "hosts" | "lastScheduleTime" | "lastSuccessfulTime" | "nextScheduleTime" | "failing" | "display"
 >;
 
 export interface SummaryInputs {
   readonly policy: BackupPolicy;
+  readonly readiness: Readiness;
   /** Those it selects, by name. */
   readonly hosts: readonly Host[];
   /** One for each host, in their order. */
@@ -30,13 +34,14 @@ export interface SummaryInputs {
  * How a policy goes over all its hosts. Runs are deleted by the history limits, so what they said last is kept on the Hosts
  * (one policy's share) and in this status (the newest times).
  */
-export function summarize({ policy, hosts, timings, runs, now }: SummaryInputs): Summary {
+export function summarize({ policy, readiness, hosts, timings, runs, now }: SummaryInputs): Summary {
   const runsByHost = Map.groupBy(runs, (run) => run.spec.hostRef);
   const counts = { selected: hosts.length, applied: 0, succeeded: 0, failing: 0, overdue: 0, running: 0 };
   const failing: NonNullable<Summary["failing"]> = [];
   const last = newestOf(policy.status?.lastSuccessfulTime);
   const slot = newestOf(policy.status?.lastScheduleTime);
   let next = Number.POSITIVE_INFINITY;
+  let well = 0;
 
   hosts.forEach((host, index) => {
     const own = runsByHost.get(host.metadata.name) ?? [];
@@ -44,39 +49,42 @@ export function summarize({ policy, hosts, timings, runs, now }: SummaryInputs):
     const { desired, applied } = host.status?.config ?? {};
     if (desired !== undefined && desired === applied) counts.applied++;
     if (own.some((run) => run.status?.phase === "Running")) counts.running++;
-    if (lastPhase === "Succeeded") counts.succeeded++;
-    else if (lastPhase !== undefined) {
-      counts.failing++;
-      if (failing.length < SHOWN_FAILING) {
-        failing.push({
-          host: host.metadata.name,
-          ...(lastRun && { run: lastRun }),
-          ...(lastReason && { reason: lastReason }),
-        });
-      }
-    }
     last.see(lastSuccess);
     for (const run of own) slot.see(run.spec.scheduledTime);
 
-    const timing = timings[index];
-    if (timing === undefined || host.spec.paused === true) return;
-    next = Math.min(next, timing.next);
-    const since = Math.max(
-      Date.parse(lastSuccess ?? "") || 0,
-      Date.parse(policy.metadata.creationTimestamp ?? "") || 0,
-      Date.parse(host.metadata.creationTimestamp ?? "") || 0,
-    );
-    if (since < timing.overdueBefore && timing.overdueBefore <= now) counts.overdue++;
+    const timing = host.spec.paused === true ? undefined : timings[index];
+    if (timing !== undefined) next = Math.min(next, timing.next);
+    const overdue = timing !== undefined && isOverdue(policy, host, lastSuccess, timing, now);
+    const fails = lastPhase !== undefined && lastPhase !== "Succeeded";
+    if (overdue) counts.overdue++;
+    if (fails) counts.failing++;
+    if (lastPhase === "Succeeded") counts.succeeded++;
+    if (lastPhase === "Succeeded" && !overdue) well++;
+    if ((fails || overdue) && failing.length < SHOWN_FAILING) {
+      const reason = fails ? lastReason : ("Overdue" satisfies FailingReason);
+      failing.push({ host: host.metadata.name, ...(lastRun && { run: lastRun }), ...(reason && { reason }) });
+    }
   });
 
-  const nextScheduleTime = Number.isFinite(next) ? new Date(next).toISOString().replace(".000Z", "Z") : undefined;
+  const first = Number.isFinite(next) ? next : undefined;
   return {
     hosts: counts,
     ...(slot.time !== undefined && { lastScheduleTime: slot.time }),
     ...(last.time !== undefined && { lastSuccessfulTime: last.time }),
-    ...(nextScheduleTime !== undefined && { nextScheduleTime }),
+    ...(first !== undefined && { nextScheduleTime: new Date(first).toISOString().replace(".000Z", "Z") }),
     ...(failing.length > 0 && { failing }),
+    display: { ok: `${well}/${hosts.length}`, next: nextText(readiness, first, "Manual") },
   };
+}
+
+/** Without a success for two slots, and there long enough to have had one. */
+function isOverdue(policy: BackupPolicy, host: Host, lastSuccess: string | undefined, timing: Timing, now: number) {
+  const since = Math.max(
+    Date.parse(lastSuccess ?? "") || 0,
+    Date.parse(policy.metadata.creationTimestamp ?? "") || 0,
+    Date.parse(host.metadata.creationTimestamp ?? "") || 0,
+  );
+  return since < timing.overdueBefore && timing.overdueBefore <= now;
 }
 
 /** What is known of the policy on one host: from its newest ended run, else from what the Host remembers. */
@@ -112,15 +120,15 @@ function newestOf(time: string | undefined) {
 }
 
 /** What of a summary changes again soon by itself, and so is worth no write of its own at once. */
-export function summaryDifference(live: Summary, wanted: Summary): Difference {
-  const keep = ({ hosts, nextScheduleTime: _, ...rest }: Summary) => {
+export function summaryDifference(live: Summary, wanted: Summary, now: number): Difference {
+  // What NEXT shows follows from Ready, which is written at once, and from nextScheduleTime.
+  const keep = ({ hosts, nextScheduleTime: _next, display, ...rest }: Summary) => {
     const { running: _running, applied: _applied, ...counts } = hosts ?? {};
-    return { ...rest, counts };
+    return { ...rest, counts, ok: display?.ok };
   };
   if (!sameJson(keep(live), keep(wanted))) return "lasting";
-  return sameJson(part(live), part(wanted)) ? "none" : "transient";
-}
-
-function part({ hosts, nextScheduleTime }: Summary): Summary {
-  return { ...(hosts && { hosts }), ...(nextScheduleTime && { nextScheduleTime }) };
+  if (!sameJson(live.hosts, wanted.hosts)) return "transient";
+  const { nextScheduleTime: next } = wanted;
+  if (next === live.nextScheduleTime) return "none";
+  return next === undefined || Date.parse(next) - now >= NEXT_WORTH_MS ? "transient" : "none";
 }

@@ -10,6 +10,7 @@ export const policyWriter: StatusWriter = {
     "lastSuccessfulTime",
     "nextScheduleTime",
     "failing",
+    "display",
     "lastHandledRunRequest",
   ],
   conditions: READINESS,

@@ -49,7 +49,7 @@ export function resolveAccess(repository: Repository, secrets: ReadonlyMap<strin
       const value = decode(data);
       if (value.length > LONGEST_VARIABLE) {
         return {
-          problem: `key ${key} of Secret ${secretRef.name} (envFrom) is longer than ${LONGEST_VARIABLE} characters`,
+          problem: `key ${key} of Secret ${secretRef.name} (envFrom) is longer than ${LONGEST_VARIABLE} characters; shorten it`,
         };
       }
       env[key] = value;
@@ -83,14 +83,15 @@ function keyIn(
   const data = secrets.get(name)?.data ?? {};
   const encoded = Object.hasOwn(data, key) ? data[key] : undefined;
   if (encoded === undefined) {
-    const keys = Object.keys(data).sort().slice(0, 10).join(", ") || "none";
-    return { problem: `Secret ${name} has no key ${key} (${field}); its keys are: ${keys}` };
+    const keys = Object.keys(data).sort().slice(0, 10).join(", ");
+    const cure = keys === "" ? "it has none at all; add it" : `name one of its keys (${keys}), or add this one`;
+    return { problem: `Secret ${name} has no key ${key} (${field}); ${cure}` };
   }
   // A file made with an editor or echo ends in a line break that nobody means as part of the password.
   const value = decode(encoded).replace(/\r?\n$/, "");
-  if (value === "") return { problem: `key ${key} of Secret ${name} (${field}) is empty` };
+  if (value === "") return { problem: `key ${key} of Secret ${name} (${field}) is empty; put the value there` };
   if (value.length > longest) {
-    return { problem: `key ${key} of Secret ${name} (${field}) is longer than ${longest} characters` };
+    return { problem: `key ${key} of Secret ${name} (${field}) is longer than ${longest} characters; shorten it` };
   }
   return { value };
 }

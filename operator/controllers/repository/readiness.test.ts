@@ -50,7 +50,11 @@ test.each<[string, ReturnType<typeof repositoryOf>, Partial<Surroundings>, [stri
     "unused, it says what opens it",
     repositoryOf("offsite"),
     { initializer: undefined, policies: [], hosts: [] },
-    ["waiting", "WaitingForHost", "no BackupPolicy uses it yet; the first connected host of one opens it"],
+    [
+      "waiting",
+      "WaitingForHost",
+      "no BackupPolicy uses it yet; name it in spec.repository of one, whose first connected host then opens it",
+    ],
   ],
   [
     "used by policies without hosts, it says so",

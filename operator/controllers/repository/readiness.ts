@@ -3,6 +3,7 @@ import type { Repository } from "#crds/repository.ts";
 import { Reason } from "#protocol/outcome.ts";
 import { isTrue } from "../../kube/conditions.ts";
 import { type Readiness, some } from "../readiness.ts";
+import type { ConditionReason } from "../reasons.ts";
 
 /** Whether an agent has opened it as its spec now stands, and its id is known. */
 export function isOpened({ status, metadata }: Repository): boolean {
@@ -56,7 +57,8 @@ export function repositoryReadiness(repository: Repository, around: Surroundings
   const reason = tried?.reason ?? "";
   if (tried !== undefined && tried.phase !== "Succeeded" && (tried.phase === "Failed" || TROUBLES.has(reason))) {
     const message = `${tried.message || reason} (tried from ${tried.hostRef ?? name})`;
-    return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason: reason || "OpenFailed", message };
+    const told = (reason || "OpenFailed") as ConditionReason;
+    return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason: told, message };
   }
   if (!isTrue(initializer.status?.conditions, "Connected")) {
     const message = `${name} is to open it and is not connected; start its agent, or name another host in the annotation holdfast.dev/initializer`;
@@ -66,7 +68,8 @@ export function repositoryReadiness(repository: Repository, around: Surroundings
 }
 
 function whomItNeeds({ policies, hosts }: Surroundings): string {
-  if (policies.length === 0) return "no BackupPolicy uses it yet; the first connected host of one opens it";
+  if (policies.length === 0)
+    return "no BackupPolicy uses it yet; name it in spec.repository of one, whose first connected host then opens it";
   if (hosts.length === 0) {
     return `no host is selected by ${some(policies)}; enrol one with an EnrollmentToken, or correct spec.hosts`;
   }

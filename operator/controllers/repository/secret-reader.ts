@@ -100,8 +100,13 @@ export class SecretReader {
   }
 
   #finish(key: Key, entry: Entry, end: Pick<Entry, "last" | "failed">, news: boolean): void {
+    if (this.#entries.get(key) !== entry) return;
     const repository = this.#repositories.get(key);
-    if (this.#entries.get(key) !== entry || repository === undefined) return;
+    if (repository === undefined) {
+      // Deleted while it was read: nothing will say so again.
+      this.#forget(key);
+      return;
+    }
     const settled = end.last !== undefined && "access" in end.last && isOpened(repository);
     const delay = REREAD_MS[settled ? "settled" : "waiting"] * between(this.#random, 0.8, 1.2);
     const cancel = this.#clock.after(delay, () => this.#reread(key));

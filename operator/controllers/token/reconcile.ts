@@ -53,7 +53,7 @@ async function keepSecret(
     await ctx.client.delete(Secrets, ref, { uid: plan.uid });
     return keepSecret(token, address, ctx);
   }
-  if (plan.do === "update") await ctx.client.patch(Secrets, ref, { data: plan.draft.data });
+  if (plan.do === "update") await ctx.client.patch(Secrets, ref, plan.draft);
   if (plan.do === "create") {
     try {
       await ctx.client.create(Secrets, plan.draft);

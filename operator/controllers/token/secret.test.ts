@@ -46,6 +46,7 @@ test("a Secret that is right is left alone", () => {
 test("a new address is written, the token stays", () => {
   const plan = planSecret(token, existing(made), { server: "https://new.example.com", pin: undefined }, "t".repeat(43));
   if (plan.do !== "update") throw new Error(plan.do);
+  expect(plan.draft.metadata).toEqual({ resourceVersion: existing(made).metadata.resourceVersion });
   expect(decoded(plan.draft.data)).toEqual({
     token: made.token,
     server: "https://new.example.com",

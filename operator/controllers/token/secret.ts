@@ -50,7 +50,8 @@ export function planSecret(
   const kept = parseToken(held)?.id === uid.replaceAll("-", "") ? held : formatToken(uid, fresh);
   const data = encoded(content(kept, address));
   if (Object.entries(data).every(([key, value]) => existing.data?.[key] === value)) return { do: "nothing" };
-  return { do: "update", draft: { metadata, data } };
+  // Of this very Secret: between reading and writing it another may have come in its place.
+  return { do: "update", draft: { metadata: { resourceVersion: existing.metadata.resourceVersion }, data } };
 }
 
 /** The command takes the token from standard input: what stands in argv can be read by every user of the machine. */

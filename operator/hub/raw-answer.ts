@@ -1,11 +1,14 @@
 import { STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
+import type { HttpCode } from "#base/error-codes.ts";
 
-/** Answers an upgrade request with an HTTP error of the one shape and closes the connection. `retryAfter` in seconds. */
-export function refuseUpgrade(
+/**
+ * Answers a request for which Node has made no response (an upgrade, a request that could not be read) with an HTTP error
+ * of the one shape, and closes the connection. `retryAfter` in seconds.
+ */
+export function rawAnswer(
   socket: Duplex,
-  { status, code, message }: { status: number; code: string; message: string },
-  retryAfter?: number,
+  { status, code, message, retryAfter }: { status: number; code: HttpCode; message: string; retryAfter?: number },
 ): void {
   const body = JSON.stringify({ error: { code, message } });
   const head = [
