@@ -167,7 +167,7 @@ export class Link {
 }
 
 /** What the core has to say in a hello. */
-export function helloFacts(core: Core): HelloFacts {
+function helloFacts(core: Core): HelloFacts {
   const { host, highestEpoch, nonce } = core.identity();
   const { id, policies } = core.held();
   return {

@@ -10,7 +10,7 @@ test("the benchmark of a fleet runs to its end with twenty agents and counts wha
     batch: 3,
     idleMs: 100,
     settleMs: 0,
-    firstDelayMs: 100,
+    link: { firstDelayMs: 100, maxDelayMs: 1_000 },
     nodeOptions: [],
     report: () => {},
   });
@@ -27,4 +27,4 @@ test("the benchmark of a fleet runs to its end with twenty agents and counts wha
   expect(of.get("configuration change for all")).toMatchObject({ configs: 20 });
   expect(of.get("manual run on 3 hosts")?.writesBy).toContain("create backupruns 3");
   for (const { after } of phases) for (const figure of Object.values(after)) expect(figure).toBeGreaterThan(0);
-});
+}, 300_000);

@@ -1,6 +1,7 @@
 import { systemClock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
-import type { BackupPolicy } from "#crds/backuppolicy.ts";
+import type { BackupRun } from "#crds/backuprun.ts";
+import type { LinkSettings } from "../../../agent/link/link-state.ts";
 import type { RunningCluster } from "../../cluster/cluster.ts";
 import { kubectl } from "../../cluster/kubectl.ts";
 import { type Request, readAudit, writes } from "../run/audit.ts";
@@ -16,8 +17,8 @@ export interface BenchOptions {
   idleMs: number;
   /** After each phase, for what it still causes; the product's slowest pace is SETTLE_MS. */
   settleMs: number;
-  /** Upper bound of an agent's first delay; the product's own where absent. */
-  firstDelayMs?: number;
+  /** In place of the product's own. */
+  link: Partial<LinkSettings>;
   /** Of the operator's process: `--cpu-prof` and the like. */
   nodeOptions: readonly string[];
   report(line: string): void;
@@ -92,14 +93,15 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
       const { connected, reasons } = await fleet.ask();
       return connected === agents ? "" : `${connected} of ${agents}; ${JSON.stringify(reasons)}`;
     });
-  const policyStatus = async (name: string) => {
-    const text = await kubectl(cluster, ["--namespace", namespace, "get", "backuppolicy", name, "--output=json"]);
-    return (JSON.parse(text) as BackupPolicy).status;
+  const succeeded = async () => {
+    const text = await kubectl(cluster, ["--namespace", namespace, "get", "backupruns", "--output=json"]);
+    return (JSON.parse(text) as { items: BackupRun[] }).items.filter(({ status }) => status?.phase === "Succeeded")
+      .length;
   };
-  const applied = (configs: number) =>
+  const applied = (resolved: number) =>
     eventually("every agent has its configuration", async () => {
       const told = await fleet.ask();
-      return told.configs >= configs ? "" : `${told.configs} of ${configs}`;
+      return told.resolved >= resolved ? "" : `${told.resolved} of ${resolved}`;
     });
 
   try {
@@ -109,37 +111,34 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
     await operator.start();
     const ca = [await operator.authority()];
     const identities = hosts.map((host) => ({ ...host, ca, endpoint: operator.endpoint, clusterID: "not known yet" }));
-    const settings = options.firstDelayMs === undefined ? {} : { firstDelayMs: options.firstDelayMs };
 
     await phase("connect all", settleMs, async () => {
-      await fleet.start(identities, settings);
+      await fleet.start(identities, options.link);
       await all();
     });
     await phase("idle", 0, () => systemClock.sleep(options.idleMs));
     await apply(password);
     await apply(repository);
     await phase("first configuration of all", settleMs, async () => {
-      const { configs } = await fleet.ask();
+      const { resolved } = await fleet.ask();
       await apply(policy("all", { selector: {} }, ["*.tmp"]));
-      await applied(configs + agents);
+      await applied(resolved + agents);
     });
     await phase("configuration change for all", settleMs, async () => {
-      const { configs } = await fleet.ask();
+      const { resolved } = await fleet.ask();
       await apply(policy("all", { selector: {} }, ["*.tmp", "*.bak"]));
-      await applied(configs + agents);
+      await applied(resolved + agents);
     });
+    const { resolved } = await fleet.ask();
     await apply(policy("batch", { selector: { matchLabels: { batch: "yes" } } }, []));
-    await eventually("the policy of the batch is applied", async () => {
-      const status = await policyStatus("batch");
-      return status?.hosts?.applied === options.batch ? "" : JSON.stringify(status?.hosts);
-    });
+    await applied(resolved + options.batch);
     await systemClock.sleep(settleMs);
     await phase(`manual run on ${options.batch} hosts`, settleMs, async () => {
       const requested = `holdfast.dev/run-requested-at=${new Date(systemClock.now()).toISOString()}`;
       await kubectl(cluster, ["--namespace", namespace, "annotate", "backuppolicy", "batch", requested]);
       await eventually("every run succeeded", async () => {
-        const status = await policyStatus("batch");
-        return status?.hosts?.succeeded === options.batch ? "" : JSON.stringify(status?.hosts);
+        const count = await succeeded();
+        return count === options.batch ? "" : `${count} of ${options.batch}`;
       });
     });
     await phase("kill -9, start, reconnect of all", settleMs, async () => {

@@ -74,6 +74,7 @@ export class Fleet {
     return {
       connected: sum(({ connected }) => connected),
       configs: sum(({ configs }) => configs),
+      resolved: sum(({ resolved }) => resolved),
       configBytes: sum(({ configBytes }) => configBytes),
       runs: sum(({ runs }) => runs),
       since: all.flatMap(({ since }) => since),

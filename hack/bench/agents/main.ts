@@ -26,6 +26,7 @@ try {
     batch: Math.min(agents, Number(values.batch)),
     idleMs: 60_000,
     settleMs: SETTLE_MS,
+    link: {},
     nodeOptions: values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`],
     report: say,
   });

@@ -87,10 +87,7 @@ export class MeasuredOperator {
   /** Resolves when it answers metrics. */
   async start(): Promise<void> {
     this.#running.start();
-    await until("the operator serves", 60, async () => {
-      this.#running.expectRunning();
-      return this.sample();
-    });
+    await this.sample();
   }
 
   kill(signal: NodeJS.Signals): Promise<void> {
@@ -106,7 +103,11 @@ export class MeasuredOperator {
 
   async sample(): Promise<Sample> {
     const { pid } = this.#running;
-    const text = await this.#metrics();
+    // Asked again while it starts, and where it was asked too often.
+    const text = await until("the operator answers /metrics", 120, () => {
+      this.#running.expectRunning();
+      return this.#metrics();
+    });
     const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN);
     // Fields 14 and 15, counted behind the name, which may hold blanks.
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")

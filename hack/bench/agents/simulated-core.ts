@@ -10,6 +10,8 @@ const RUN_MS = 1_000;
 /** What the agents of one worker have been told. */
 export interface Tally {
   configs: number;
+  /** Those of them in which every policy was resolved: while a repository is being opened, none is. */
+  resolved: number;
   /** Of the configurations, as JSON. */
   configBytes: number;
   runs: number;
@@ -65,6 +67,8 @@ export class SimulatedCore implements Core {
   applyConfig(config: Config): ReturnType<Core["applyConfig"]> {
     this.#tally.configs++;
     this.#tally.configBytes += Buffer.byteLength(JSON.stringify(config));
+    const { policies } = config;
+    if (policies.length > 0 && policies.every((policy) => !("keepLastApplied" in policy))) this.#tally.resolved++;
     this.#config = config;
     return { applied: config.id };
   }

@@ -7,7 +7,7 @@ import { SimulatedCore, type Tally } from "../simulated-core.ts";
 
 /** Several hundred agents in one process: the real link on real sockets, each with an identity of its own. */
 const links: Link[] = [];
-const tally: Tally = { configs: 0, configBytes: 0, runs: 0 };
+const tally: Tally = { configs: 0, resolved: 0, configBytes: 0, runs: 0 };
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 const send = (message: FromWorker) => process.send?.(message);
 
