@@ -125,16 +125,18 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       endsAt.ms = clock.monotonic() + timeoutMs - used;
       cancelTimeout = clock.after(timeoutMs - used, () => requestStop("Timeout"));
     }
+    const last = journal.attempts(job.uid).at(-1);
+    if (last !== undefined && last.finished === undefined) {
+      // All of it is in the journal: a transaction, if only an empty one, might fail on a disk that is full.
+      if (first) execution.onBegin();
+      log.add("agent", `attempt ${last.attempt} goes on after a restart of the agent`, clock.now());
+      return;
+    }
     // One transaction, because each costs the disk a flush.
     machine.transaction(() => {
       if (first) execution.onBegin();
-      const last = journal.attempts(job.uid).at(-1);
-      if (last !== undefined && last.finished === undefined) {
-        log.add("agent", `attempt ${last.attempt} goes on after a restart of the agent`, clock.now());
-      } else {
-        current = (last?.attempt ?? 0) + 1;
-        journal.beginAttempt(job.uid, current, clock.now());
-      }
+      current = (last?.attempt ?? 0) + 1;
+      journal.beginAttempt(job.uid, current, clock.now());
     });
   }
 

@@ -37,13 +37,30 @@ test("tells what was opened since the mark and nothing from before it", () => {
   expect(cache.opened().sort()).toEqual([PINNED, OTHER]);
 });
 
+test("tells by no clock: it may be set, and a cache on another machine has one of its own", () => {
+  const cache = cacheOf();
+  const [ahead, behind] = [new Date(Date.now() + 3_600_000), new Date(Date.now() - 3_600_000)];
+  open(cache.folder, OTHER, ahead);
+  cache.mark();
+  expect(cache.opened()).toEqual([]);
+  open(cache.folder, PINNED, behind);
+  expect(cache.opened()).toEqual([PINNED]);
+});
+
 test("keeps the mark that a former process of the agent made", () => {
   cacheOf().mark();
   open(cacheOf().folder, PINNED, new Date(Date.now() + 10));
-  utimesSync(join(folder, "attempt-1/began"), new Date(0), new Date(0));
   cacheOf().mark();
   open(cacheOf().folder, OTHER, new Date(1_000));
   expect(cacheOf().opened().sort()).toEqual([PINNED, OTHER]);
+});
+
+test("tells nothing by a mark that was lost in writing", () => {
+  const cache = cacheOf();
+  cache.mark();
+  writeFileSync(join(folder, "attempt-1/began"), "");
+  open(cache.folder, PINNED);
+  expect(cache.opened()).toEqual([]);
 });
 
 test("tells nothing without a mark, without a cache, or of folders that are no repository's", () => {

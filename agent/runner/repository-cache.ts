@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 
 /**
  * restic's cache holds one folder for each repository, named by the repository's id, and restic sets the folder's time
@@ -14,7 +14,7 @@ export interface RepositoryCache {
   opened(): string[];
 }
 
-/** `mark` is a file of the attempt; its time comes from the clock that the cache's times come from. */
+/** `mark` is a file of the attempt. It keeps the folders' times, because clocks are set and a cache may have another one. */
 export function repositoryCache(cacheDir: string, repositoryID: string | undefined, mark: string): RepositoryCache {
   const folder = repositoryID === undefined ? cacheDir : `${cacheDir}/${repositoryID}`;
   return {
@@ -22,20 +22,24 @@ export function repositoryCache(cacheDir: string, repositoryID: string | undefin
     mark() {
       try {
         mkdirSync(mark.slice(0, mark.lastIndexOf("/")), { recursive: true, mode: 0o700 });
-        writeFileSync(mark, "", { flag: "wx", mode: 0o600 });
+        writeFileSync(mark, JSON.stringify(timesIn(folder)), { flag: "wx", mode: 0o600 });
       } catch {
         // An old one counts; without one the cache tells nothing, and restic is asked.
       }
     },
     opened() {
       try {
-        const since = statSync(mark, { bigint: true }).mtimeNs;
-        return readdirSync(folder).filter(
-          (name) => /^[0-9a-f]{64}$/.test(name) && statSync(`${folder}/${name}`, { bigint: true }).mtimeNs >= since,
-        );
+        const before = JSON.parse(readFileSync(mark, "utf8"));
+        return Object.entries(timesIn(folder)).flatMap(([id, time]) => (before[id] === time ? [] : [id]));
       } catch {
         return [];
       }
     },
   };
+}
+
+/** By repository id, in nanoseconds. */
+function timesIn(folder: string): { [id: string]: string } {
+  const ids = existsSync(folder) ? readdirSync(folder).filter((name) => /^[0-9a-f]{64}$/.test(name)) : [];
+  return Object.fromEntries(ids.map((id) => [id, String(statSync(`${folder}/${id}`, { bigint: true }).mtimeNs)]));
 }

@@ -264,7 +264,7 @@ export interface BackupPolicyStatus {
      */
     ok?: string;
     /**
-     * The time of the next run in minutes, Manual where there is no schedule, or the reason of Ready where that says that something is wrong or Suspended.
+     * The time of the next run in minutes, Manual where there is no schedule, Paused where all its hosts are, or the reason of Ready where that says that something is wrong or Suspended.
      */
     next?: string;
   };

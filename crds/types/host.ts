@@ -153,7 +153,7 @@ export interface HostStatus {
      */
     ok?: string;
     /**
-     * The time of the next run in minutes, Manual where no policy has a schedule, NoPolicy where none selects it, or the reason of Ready where that says that something is wrong or Paused.
+     * The time of the next run in minutes, Manual where no policy has a schedule, Suspended or InvalidSchedule where none of them fires because of that, NoPolicy where none selects it, or the reason of Ready where that says that something is wrong or Paused.
      */
     next?: string;
   };
@@ -168,7 +168,7 @@ export interface HostStatus {
      */
     name: string;
     /**
-     * Name of its newest BackupRun on this host; the history limits may have deleted that.
+     * Name of its newest BackupRun on this host that is no rehearsal; the history limits may have deleted that.
      */
     lastRun?: string;
     /**

@@ -34,7 +34,10 @@ export interface Planned {
   readonly role: Role;
   /** Which machine: taken modulo their number. */
   readonly host: number;
-  /** Of a restic: its shim goes with it, so that nobody records its exit. */
+  /**
+   * With a restic goes its shim, so that nobody records its exit; of a frozen operator the agents go to another replica,
+   * which it does not hear of. Without meaning for the others.
+   */
   readonly group: boolean;
   /** After the beginning of the round: when it happens, or from when on its point is waited for. */
   readonly atMs: number;

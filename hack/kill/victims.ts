@@ -103,7 +103,12 @@ export class Victims {
     if (signal === "SIGKILL") return { what: `${machine.name} pid ${pid}`, pids: [pid], hit: [id] };
     this.#return(async () => {
       await systemClock.sleep(STOPPED_MS);
-      if (processesUsing(machine.folder).includes(pid)) process.kill(target, "SIGCONT");
+      // It may have been killed meanwhile, but its shim, stopped with it, has not.
+      try {
+        process.kill(target, "SIGCONT");
+      } catch {
+        // All of it is gone.
+      }
     });
     return { what: `${machine.name} pid ${pid}`, pids: [], hit: [] };
   }

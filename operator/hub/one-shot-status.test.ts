@@ -116,6 +116,13 @@ test("the least of a result is how it ended", () => {
   expect(least).not.toHaveProperty("logTail");
 });
 
+test("the least of a success does not say that there is no snapshot", () => {
+  const files = { filesNew: 1, filesChanged: 0, filesUnmodified: 0, totalFiles: 1 };
+  const saved = record({ snapshots: [{ id, source: "files", ...files, totalBytes: 5, dataAddedBytes: 5 }] });
+  expect(runStatus(run, saved, NOW).display).toEqual({ result: "5 B" });
+  expect(leastStatus(run, saved, NOW)).not.toHaveProperty("display");
+});
+
 test("progress leaves standing what it does not speak of", () => {
   const standing: BackupRun = { ...run, status: { phase: "Queued", logTail: "of the first attempt", attempts: 1 } };
   const frame = {

@@ -53,7 +53,9 @@ export function restoreStatus(restore: Restore, record: RestoreRecord, now: numb
 /** What remains when Kubernetes refuses the whole: how it ended. */
 export function leastStatus(object: BackupRun | Restore, record: RunRecord | RestoreRecord, now: number) {
   const { logTail: _, progress: __, ...least } = record;
-  return displayed(outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now));
+  const status = outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now);
+  // What a success came to is not in it.
+  return status.phase === "Succeeded" ? status : displayed(status);
 }
 
 function displayed<T extends Parameters<typeof oneShotDisplay>[0]>(status: T) {

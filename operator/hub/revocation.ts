@@ -1,16 +1,17 @@
 import type { Host } from "#crds/host.ts";
 import type { Caches } from "../controllers/caches.ts";
-import { revocationWriter } from "../controllers/host/writers.ts";
+import { revocationWriter, sessionWriter } from "../controllers/host/writers.ts";
 import { Hosts } from "../controllers/kinds.ts";
 import type { ControllerParts } from "../controllers/parts.ts";
 import { applyStatus } from "../kube/apply.ts";
-import { conditions, isTrue } from "../kube/conditions.ts";
+import { conditions, findCondition, isTrue } from "../kube/conditions.ts";
 import { Controller, type ReconcileContext, watch } from "../kube/controller.ts";
 import { isAlreadyExists, isNotFound } from "../kube/kube-error.ts";
 import { generationChanged } from "../kube/predicates.ts";
 import { type Secret, Secrets } from "../kube/resource.ts";
 import { audit } from "./audit.ts";
 import { credentialSecret, credentialSecretRef, storedCredential } from "./credential-secret.ts";
+import { statusAtRevocation } from "./session-status.ts";
 
 /**
  * Empties the credential of a revoked Host, so that it does not hold again when `revoked` is taken back: then a new
@@ -38,7 +39,8 @@ export function revocationController(parts: ControllerParts & { caches: Pick<Cac
       if (host.spec.revoked === true && !(await withdraw(host, secret, ctx))) return { requeueAfterMs: 0 };
       const drafts = host.spec.revoked === true ? [revoked(host)] : [];
       const status = { conditions: conditions(host.status?.conditions, drafts, clock.now()) };
-      await applyStatus(client, Hosts, host, revocationWriter, status, { signal });
+      const ended = host.spec.revoked === true ? await endSession(host, ctx) : host;
+      await applyStatus(client, Hosts, ended, revocationWriter, status, { signal });
       return {};
     },
   });
@@ -62,6 +64,15 @@ async function withdraw(host: Host, secret: Secret | undefined, { client, clock,
     if (!isAlreadyExists(error)) throw error;
     return false;
   }
+}
+
+/** The replica that held the session says nothing of a revoked Host, and later nobody would: it would stay connected. */
+async function endSession(host: Host, { client, clock, signal }: ReconcileContext): Promise<Host> {
+  if (findCondition(host.status?.conditions, "Connected")?.reason === "Revoked" || host.status?.session === undefined) {
+    return host;
+  }
+  const status = statusAtRevocation(host, clock.now());
+  return (await applyStatus(client, Hosts, host, sessionWriter, status, { signal })).object;
 }
 
 function revoked({ metadata: { name, generation } }: Host) {

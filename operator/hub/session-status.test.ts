@@ -3,7 +3,13 @@ import type { Host } from "#crds/host.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import type { Hello } from "#protocol/frames.ts";
 import type { SessionFacts } from "./ports.ts";
-import { statusAtConflict, statusAtOpen, statusAtReport, statusAtTakeover } from "./session-status.ts";
+import {
+  statusAtConflict,
+  statusAtOpen,
+  statusAtReport,
+  statusAtRevocation,
+  statusAtTakeover,
+} from "./session-status.ts";
 
 const NOW = Date.parse("2026-11-21T12:00:00.700Z");
 const inSync: SessionFacts = { clock: { skewMs: 0, state: "in-sync" } };
@@ -96,4 +102,12 @@ test("a conflict stays through reconnects and reports, and ends when only one ma
   const taken = statusAtTakeover(host(conflict), "r-2", NOW);
   expect(shown(taken)).toEqual(["Connected=False Reenrolled"]);
   expect(taken.session).toEqual({ epoch: 8, replica: "r-2", disconnectedTime: "2026-11-21T12:00:00Z" });
+});
+
+test("a revoked Host has no session, and no replica takes the one it had for the present one", () => {
+  const connected = open(host());
+  const revoked = statusAtRevocation(host(connected), NOW);
+  expect(shown(revoked)?.[0]).toBe("Connected=False Revoked");
+  expect(revoked).toMatchObject({ agent: connected.agent, lastSeenTime: connected.lastSeenTime ?? "" });
+  expect(revoked.session).toEqual({ ...connected.session, epoch: 8, disconnectedTime: "2026-11-21T12:00:00Z" });
 });

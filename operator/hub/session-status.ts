@@ -87,6 +87,24 @@ export function statusAtTakeover(host: Host, replica: string, now: number): Stat
   };
 }
 
+/**
+ * The Host was revoked: its session ends wherever it is. The epoch rises, because a replica that was cut off from the API
+ * server may come to see the Host only when the revocation has been taken back.
+ */
+export function statusAtRevocation(host: Host, now: number): Status {
+  const { agent, session = {}, lastSeenTime, config, conditions: live } = host.status ?? {};
+  const { name } = host.metadata;
+  const message = `the Host was revoked; enrol its machine again with an EnrollmentToken that has hostName: ${name} and reenroll: true`;
+  const draft: Draft = { type: "Connected", status: "False", reason: "Revoked", message };
+  return {
+    ...(agent === undefined ? {} : { agent }),
+    session: { disconnectedTime: instant(now), ...session, epoch: (session.epoch ?? 0) + 1 },
+    ...(lastSeenTime === undefined ? {} : { lastSeenTime }),
+    ...(config?.applied === undefined ? {} : { config: { applied: config.applied } }),
+    conditions: conditions(live, [draft, ...kept(host, ["Connected"])], now),
+  };
+}
+
 type Draft = ConditionDraft & { readonly reason: ConditionReason };
 
 const CONFLICT = "IdentityConflict";

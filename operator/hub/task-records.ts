@@ -14,6 +14,7 @@ import type { Client } from "../kube/client.ts";
 import { isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
 import { type Key, keyOf } from "../kube/resource.ts";
+import { TokenBuckets } from "../kube/token-buckets.ts";
 import { audit } from "./audit.ts";
 import { persist } from "./persist.ts";
 import type { HostIdentity, WriteResult } from "./ports.ts";
@@ -21,6 +22,9 @@ import { instant } from "./session-status.ts";
 import type { TaskTries } from "./task-tries.ts";
 
 type LastOpen = NonNullable<NonNullable<Repository["status"]>["lastOpen"]>;
+
+/** What is said of a repository besides records, which wait for each other: it costs the API server no more than this. */
+const ASIDES = { perSecond: 0.1, burst: 5 };
 
 export interface TaskRecordParts {
   readonly client: Client;
@@ -36,9 +40,11 @@ export class TaskRecords {
   readonly #parts: TaskRecordParts;
   /** Reason last shown of a task that is under way, by Repository. */
   readonly #shown = new Map<Key, string>();
+  readonly #asides: TokenBuckets;
 
   constructor(parts: TaskRecordParts) {
     this.#parts = parts;
+    this.#asides = new TokenBuckets({ ...ASIDES, clock: parts.clock });
     parts.caches.repositories.onChange(({ type, object }) => {
       if (type === "deleted") this.#shown.delete(keyOf(object));
     });
@@ -89,7 +95,7 @@ export class TaskRecords {
     const repository = caches.repositories.get(key);
     if (repository === undefined || !isInitializer(repository, host) || repository.status?.repositoryID !== undefined)
       return;
-    if (this.#shown.get(key) === frame.reason) return;
+    if (this.#shown.get(key) === frame.reason || this.#asides.take(key) > 0) return;
     this.#shown.set(key, frame.reason);
     const lastOpen: LastOpen = {
       time: instant(clock.now()),
@@ -108,13 +114,14 @@ export class TaskRecords {
   }
 
   /** The agent would not begin the task: there will be no record. */
-  refused(
+  async refused(
     host: HostIdentity,
     repository: Repository,
     commandID: string,
     message: string,
     signal: AbortSignal,
   ): Promise<WriteResult> {
+    if (this.#asides.take(keyOf(repository)) > 0) return { result: "superseded" };
     const { name, uid } = repository.metadata;
     const ended = { uid: commandID, name, attempt: 0, phase: "Failed", reason: Reason.HostRefused, message } as const;
     return this.write(host, { kind: "task", action: "Init", repositoryUID: uid, ...ended }, signal);

@@ -24,6 +24,12 @@ interface Group<T> {
  */
 export class StormGuard<T> {
   readonly #groups = new Map<string, Group<T>>();
+  readonly #displaced: (item: T) => void;
+
+  /** `displaced` is called with each that is held back and will not be told itself, because a newer one stands for it. */
+  constructor(displaced: (item: T) => void) {
+    this.#displaced = displaced;
+  }
 
   /** True: tell it. False: it is held back, and `due` will give one for all of them. `wall` and `now` in ms. */
   admit(name: string, item: T, wall: number, now: number): boolean {
@@ -33,7 +39,8 @@ export class StormGuard<T> {
       group.tokens--;
       return true;
     }
-    const { count, since } = group.held ?? { count: 0, since: wall };
+    const { newest, count, since } = group.held ?? { newest: undefined, count: 0, since: wall };
+    if (newest !== undefined) this.#displaced(newest);
     group.held = { newest: item, count: count + 1, since };
     return false;
   }

@@ -55,7 +55,8 @@ const LONGEST_NOTE = 1024;
 export class EventRecorder {
   readonly #options: EventRecorderOptions;
   readonly #book = new SeriesBook();
-  readonly #storms = new StormGuard<Waiting>();
+  /** What was never written is no series: if it happens again after the storm, it is told. */
+  readonly #storms = new StormGuard<Waiting>(({ key }) => this.#book.forget(key));
   readonly #bucket: TokenBucket;
   readonly #waiting: Waiting[] = [];
   #wake: () => void = () => {};

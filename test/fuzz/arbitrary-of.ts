@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { z } from "zod";
 
-/** UTF-16 units at random: control characters, lone surrogates, anything a string of JavaScript can hold. */
+/** Anything a string of JavaScript can hold: control characters, every plane of Unicode, lone surrogates. */
 export const anyText = (maxLength = 64): fc.Arbitrary<string> =>
   fc.oneof(
     fc.string({ maxLength }),
-    fc.string({ unit: "binary", maxLength: Math.floor(maxLength / 2) }),
+    fc
+      .array(fc.integer({ min: 0, max: 0x10ffff }), { maxLength: Math.floor(maxLength / 2) })
+      .map((points) => String.fromCodePoint(...points)),
     fc.array(fc.integer({ min: 0, max: 0xffff }), { maxLength }).map((units) => String.fromCharCode(...units)),
   );
 

@@ -104,7 +104,7 @@ test("whatever a server sends, the agent answers in frames of the protocol, lose
       await vi.waitFor(() => expect(arrived || named || sentAway() || exhausted()).toBe(true), { timeout: 30_000 });
       link.stop();
     }),
-    { numRuns: 40 },
+    { numRuns: 20 },
   );
 });
 

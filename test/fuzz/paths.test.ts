@@ -12,7 +12,7 @@ import {
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { filesPlan, type PolicyPlan } from "#protocol/config.ts";
+import { filesPlan } from "#protocol/config.ts";
 import { DEFAULT_RULES, normalPath } from "../../agent/rules.ts";
 import { restoreArgv } from "../../agent/runner/argv.ts";
 import { pathsBelow } from "../../agent/runner/paths.ts";
@@ -129,11 +129,11 @@ test("a tree of names that no shell and no terminal likes comes back as it was, 
 
 test("a path that holds NUL, climbs, or is not absolute reaches no argument", () => {
   fc.assert(
-    fc.property(anyText(30), fc.constantFrom("\0", "/../", "relative"), (text, wrong) => {
-      const path = wrong === "relative" ? text.replace(/^\/+/, "") : `/a${wrong}${text}`;
-      const plan: PolicyPlan["files"] = policy([path]).files;
-      const read = filesPlan.safeParse(plan);
-      if (read.success) expect(() => normalPath(path)).toThrow('absolute path without ".."');
+    fc.property(fc.string({ maxLength: 30 }), (text) => {
+      for (const path of [text.replace(/^\/+/, ""), `/a\0${text}`, `/a/../${text}`, `/${text}/..`]) {
+        const read = filesPlan.safeParse(policy([path]).files);
+        if (read.success) expect(() => normalPath(path)).toThrow('absolute path without ".."');
+      }
     }),
   );
 });

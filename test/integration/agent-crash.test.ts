@@ -145,11 +145,14 @@ describe("kill -9 of the agent in the middle of a backup", () => {
     await begun(first, command);
     const restics = resticPids();
     expect(restics.length).toBeGreaterThan(0);
+    // However long the next agent takes to start, restic is not through by then.
+    for (const pid of restics) process.kill(pid, "SIGSTOP");
     await first.kill("SIGKILL");
     expect(resticPids()).toEqual(restics);
 
     const second = await start();
     expect(second.active).toEqual([command.id]);
+    for (const pid of restics) process.kill(pid, "SIGCONT");
     expect(await second.ended(command.id)).toMatchObject({
       phase: "Succeeded",
       attempt: 1,

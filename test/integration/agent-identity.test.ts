@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
 import {
@@ -19,6 +19,8 @@ const folder = temporaryFolder();
 const source = `${folder.path}/source`;
 const calls = `${folder.path}/calls`;
 const options = `${folder.path}/options`;
+/** Holds the command that restic fails at. */
+const silent = `${folder.path}/silent`;
 let server: RestServer;
 let agent: TestAgent;
 let id: string;
@@ -30,7 +32,11 @@ beforeAll(async () => {
   const resticPath = `${folder.path}/restic`;
   const { restic } = await tools();
   writeFileSync(options, "");
-  writeFileSync(resticPath, `#!/bin/sh\necho "$@" >>${calls}\nexec ${restic} $(cat ${options}) "$@"\n`);
+  writeFileSync(silent, "");
+  writeFileSync(
+    resticPath,
+    `#!/bin/sh\necho "$@" >>${calls}\n[ "$1" = "$(cat ${silent})" ] && exit 1\nexec ${restic} $(cat ${options}) "$@"\n`,
+  );
   chmodSync(resticPath, 0o755);
   agent = await openAgent(folder.path, { resticPath });
   id = (await agent.task(taskCommand(access(`${server.url}main/`, {}), true))).repositoryID!;
@@ -77,4 +83,13 @@ test("where restic has no cache the repository is asked for its id, and another 
   expect(backup).toEqual([expect.stringMatching(/^backup /), expect.stringMatching(/^cat config /)]);
   pin(PIN);
   expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch", snapshots: [] });
+});
+
+test("where neither restic's cache nor the repository says which one it is, nothing is restored", async () => {
+  writeFileSync(options, "--no-cache");
+  writeFileSync(silent, "cat");
+  const target = `${folder.path}/restored/unknown`;
+  const ended = await agent.restore(restoreCommand(pin(id), target));
+  expect(ended).toMatchObject({ phase: "Failed", reason: "ResticFailed" });
+  expect(existsSync(target)).toBe(false);
 });

@@ -93,6 +93,23 @@ test("a thousand objects with one trouble are ten Events, and then one for all t
   ]);
 });
 
+test("one of the many that still has its trouble after the storm is told then, though it was held back before", async () => {
+  const { recorder, clock } = record();
+  const object = await subject("after-storm");
+  const of = (index: number): ConfigMap => ({ ...object, metadata: { ...object.metadata, uid: `after-${index}` } });
+  const told = async () =>
+    (await admin.client.list(Events, { namespace })).items
+      .filter(({ regarding }) => regarding.name === "after-storm")
+      .map(({ regarding }) => regarding.uid);
+  for (let index = 0; index < 20; index++) recorder.record(ConfigMaps, of(index), failed);
+  await expect.poll(told, WAIT).toHaveLength(10);
+  await clock.advance(30_000);
+  await expect.poll(told, WAIT).toHaveLength(11);
+  await clock.advance(270_000);
+  recorder.record(ConfigMaps, of(15), failed);
+  await expect.poll(told, WAIT).toContain("after-15");
+});
+
 test("an operator that may not write Events goes on without them", async () => {
   const jane = await kubeParts(await cluster.kubeconfigFor("jane"));
   onTestFinished(() => jane.client.close());

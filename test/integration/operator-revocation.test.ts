@@ -6,7 +6,7 @@ import { EnrollmentTokens, Hosts } from "../../operator/controllers/kinds.ts";
 import { EnrolmentDesk } from "../../operator/hub/enrolment.ts";
 import { loadInstallation } from "../../operator/installation/installation.ts";
 import type { Client } from "../../operator/kube/client.ts";
-import { isTrue } from "../../operator/kube/conditions.ts";
+import { findCondition, isTrue } from "../../operator/kube/conditions.ts";
 import { Secrets } from "../../operator/kube/resource.ts";
 import { testNamespace } from "../namespace.ts";
 import { informersOf, type KubeParts, kubeParts } from "./kube-parts.ts";
@@ -80,6 +80,29 @@ describe("a revocation is for good", () => {
     await until("the second credential to be refused", async () =>
       (await agents.connect(second)) === 401 ? true : undefined,
     );
+  });
+
+  test("a Host whose agent was connected counts as connected no longer, neither then nor once it is taken back", async () => {
+    const { agent, ack } = await agents.session(await agents.enrol("cut"));
+    const told = async (type: string) => {
+      const { status } = await parts.client.get(Hosts, ref("cut"));
+      const { status: value, reason } = findCondition(status?.conditions, type) ?? {};
+      return `${value} ${reason}`;
+    };
+    await expect.poll(() => told("Ready"), { timeout: 30_000 }).toBe("True Connected");
+    await setRevoked("cut", true);
+    await agent.closed;
+    await withdrawn("cut");
+    expect(await told("Connected")).toBe("False Revoked");
+    // So that also a replica ends it that was cut off meanwhile.
+    expect((await parts.client.get(Hosts, ref("cut"))).status?.session?.epoch).toBeGreaterThan(ack.epoch);
+    await setRevoked("cut", false);
+    await until("the revocation to be taken back", async () => {
+      const { metadata, status } = await parts.client.get(Hosts, ref("cut"));
+      const seen = status?.observedGeneration === metadata.generation && !isTrue(status?.conditions, "Revoked");
+      return seen ? true : undefined;
+    });
+    expect(await told("Ready")).toBe("False Revoked");
   });
 
   test("a Host that never had an agent is not for a plain token afterwards", async () => {

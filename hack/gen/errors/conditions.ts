@@ -137,8 +137,8 @@ export const CONDITIONS: Readonly<Record<OwnReason | Exclude<ConfigRefusal, Reas
     "See Refused.",
   ],
   Revoked: [
-    "Host: Stalled=True",
-    "`spec.revoked` is set: the agent's credential does not hold any more.",
+    "Host: Stalled=True, Connected=False",
+    "`spec.revoked` is set, or was and the machine has not been enrolled again: the agent's credential does not hold any more.",
     "To let the machine back in, wait for condition Revoked, set `spec.revoked` to false and enrol the machine with a token for this Host that has `reenroll`.",
   ],
   ScheduleInvalid: [

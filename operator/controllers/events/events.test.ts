@@ -64,6 +64,16 @@ describe("of Ready is told", () => {
       undefined,
     ],
     [
+      "not that a machine took its place, which is over in a moment: the EnrollmentToken tells it",
+      { kind: "Host", before: connected, after: ready("False", "Reenrolled") },
+      undefined,
+    ],
+    [
+      "nor that its agent has come then",
+      { kind: "Host", before: ready("False", "Reenrolled"), after: connected },
+      undefined,
+    ],
+    [
       "the end of that, however",
       { kind: "Host", before: ready("False", "IdentityConflict"), after: connected },
       "Normal Recovered (Connect) Host x is ready again. It was not since 2026-11-21T12:00:00Z (IdentityConflict).",

@@ -15,8 +15,16 @@ const ACTION = { Host: "Connect", Repository: "Open", BackupPolicy: "Resolve", E
 
 /** On the way to being ready for the first time: no trouble, unless it was ready before. */
 const ON_THE_WAY: ReadonlySet<string> = new Set(["WaitingForHost", "NeverConnected", "NoHosts", "RepositoryNotFound"]);
-/** Over in a moment, or told where it comes from: of the Repository, and of the Host when the second machine showed itself. */
-const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(["Opening", "RepositoryNotReady", "IdentityConflict"]);
+/**
+ * Over in a moment, or told where it comes from: of the Repository, of the EnrollmentToken, and of the Host when the second
+ * machine showed itself.
+ */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set([
+  "Opening",
+  "RepositoryNotReady",
+  "Reenrolled",
+  "IdentityConflict",
+]);
 /** Not ready, as somebody wanted it. */
 const WANTED: ReadonlySet<string> = new Set(["Revoked", "Expired"]);
 

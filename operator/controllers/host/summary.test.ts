@@ -31,6 +31,17 @@ describe("a host's policies", () => {
     });
   });
 
+  test("are not what a rehearsal made of them", () => {
+    const failed = runOf("a", { status: { phase: "Failed", startTime: at(NOON), completionTime: at(NOON + 1000) } });
+    const rehearsal = runOf("b", {
+      spec: { overrides: { dryRun: true } },
+      status: { phase: "Succeeded", startTime: at(NOON + 60_000), completionTime: at(NOON + 61_000) },
+    });
+    expect(of({ policies: [www], runs: [failed, rehearsal] }).policies).toMatchObject([
+      { lastRun: "a", lastPhase: "Failed" },
+    ]);
+  });
+
   test("are summed up in how many are well, the newest success and the first slot", () => {
     const success = (name: string, policyRef: string, minute: number) =>
       runOf(name, { spec: { policyRef }, status: { phase: "Succeeded", completionTime: at(NOON + minute * 60_000) } });
@@ -50,6 +61,21 @@ describe("a host's policies", () => {
     ],
     ["a paused one says so", { readiness: { ...ready, reason: "Paused" } }, "Paused"],
     ["one that no policy selects says so", { policies: [] }, "NoPolicy"],
+    [
+      "one whose only schedule is suspended says so",
+      {
+        policies: [
+          { policy: policyOf("www", { spec: { schedule: "0 2 * * *", suspend: true } }), timing: undefined },
+          { policy: policyOf("by-hand"), timing: undefined },
+        ],
+      },
+      "Suspended",
+    ],
+    [
+      "one whose only schedule never happens says so",
+      { policies: [{ policy: policyOf("www", { spec: { schedule: "0 0 31 2 *" } }), timing: undefined }] },
+      "InvalidSchedule",
+    ],
     ["one without a schedule runs by hand", { policies: [{ ...www, timing: undefined }] }, "Manual"],
   ])("%s in place of the next run", (_, given, want) => {
     expect(of({ policies: [www], ...given }).display?.next).toBe(want);

@@ -6,7 +6,7 @@ import { isTerminal } from "#protocol/outcome.ts";
 import { sameJson } from "../../kube/apply.ts";
 import { nextText } from "../next.ts";
 import type { Difference } from "../pace.ts";
-import { newestFirst } from "../policy/history.ts";
+import { isRehearsal, newestFirst } from "../policy/history.ts";
 import { lastOn } from "../policy/summary.ts";
 import type { Timing } from "../policy/timing.ts";
 import type { Readiness } from "../readiness.ts";
@@ -29,7 +29,9 @@ export function summarize({ host, readiness, policies, runs }: SummaryInputs): S
     const { name } = policy.metadata;
     const own = runs.filter((run) => run.spec.policyRef === name);
     const kept = host.status?.policies?.find((each) => each.name === name);
-    const [newest] = own.toSorted((a, b) => beginOf(b) - beginOf(a) || newestFirst(a, b));
+    const [newest] = own
+      .filter((run) => !isRehearsal(run))
+      .toSorted((a, b) => beginOf(b) - beginOf(a) || newestFirst(a, b));
     const lastRun = newest?.metadata.name ?? kept?.lastRun;
     const lastPhase = newest === undefined ? kept?.lastPhase : (newest.status?.phase ?? "Pending");
     const { lastSuccess, lastPhase: lastEnd } = lastOn(host, policy, own);
@@ -45,15 +47,22 @@ export function summarize({ host, readiness, policies, runs }: SummaryInputs): S
       ...(slot !== undefined && { nextScheduleTime: new Date(slot).toISOString().replace(".000Z", "Z") }),
     };
   });
-  const otherwise = policies.length === 0 ? "NoPolicy" : "Manual";
   return {
     ...(shown.length > 0 && { policies: shown }),
     ...(last !== undefined && { lastSuccessfulTime: last }),
     display: {
       ok: `${ok}/${policies.length}`,
-      next: nextText(readiness, Number.isFinite(next) ? next : undefined, otherwise),
+      next: nextText(readiness, Number.isFinite(next) ? next : undefined, whyNone(policies)),
     },
   };
+}
+
+/** Why nothing fires on a host that is not paused. */
+function whyNone(policies: SummaryInputs["policies"]): "NoPolicy" | "Manual" | "Suspended" | "InvalidSchedule" {
+  if (policies.length === 0) return "NoPolicy";
+  const scheduled = policies.filter(({ policy }) => policy.spec.schedule !== undefined);
+  if (scheduled.length === 0) return "Manual";
+  return scheduled.some(({ policy }) => policy.spec.suspend === true) ? "Suspended" : "InvalidSchedule";
 }
 
 /**

@@ -1,7 +1,10 @@
 import type { StatusWriter } from "../../kube/apply.ts";
 import { READINESS } from "../readiness.ts";
 
-/** What the replica with the socket says of a host, and the leader in its stead once that replica's Lease has expired. */
+/**
+ * What the replica with the socket says of a host, and the leader in its stead once that replica's Lease has expired or the
+ * Host is revoked.
+ */
 export const sessionWriter: StatusWriter = {
   manager: "holdfast-session",
   fields: ["agent", "session", "lastSeenTime", "config.applied"],

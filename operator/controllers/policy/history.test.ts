@@ -50,6 +50,20 @@ test.each<[string, BackupRun[], Parameters<typeof policyOf>[1], Host | undefined
     summarized("web-1-a", S),
     ["web-1-a"],
   ],
+  [
+    "a failure is not pushed out by a slot that was skipped after it, of which nobody would remember it",
+    ended(["Failed", "Skipped"]),
+    {},
+    summarized("web-1-b", "Skipped"),
+    [],
+  ],
+  [
+    "nor by a rehearsal, which would make it look well",
+    [...ended(["Failed"]), ...ended(["Cancelled", S], "web-1", { overrides: { dryRun: true } }).slice(1)],
+    {},
+    summarized("web-1-b", S),
+    [],
+  ],
 ])("%s", (_, runs, policy, host, want) => {
   expect(surplus(policyOf("www", policy), runs, () => host).map(({ metadata }) => metadata.name)).toEqual(want);
 });

@@ -4,9 +4,20 @@ import type { Host } from "#crds/host.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import { selects } from "../selection.ts";
 
-/** A backup that counts: not a rehearsal. */
+/** A rehearsal is no backup: it says nothing of how these go. */
+export function isRehearsal({ spec }: BackupRun): boolean {
+  return spec.overrides?.dryRun === true;
+}
+
+/** A backup that counts. */
 export function isSuccess(run: BackupRun): boolean {
-  return run.status?.phase === "Succeeded" && run.spec.overrides?.dryRun !== true;
+  return run.status?.phase === "Succeeded" && !isRehearsal(run);
+}
+
+/** Whether an ended run says something of how the backups go: not a rehearsal, not one that gave way to another. */
+export function tells(run: BackupRun): boolean {
+  const { phase } = run.status ?? {};
+  return isTerminal(phase) && phase !== "Skipped" && !isRehearsal(run);
 }
 
 /** When it ended, or was created; milliseconds since 1970. */
@@ -22,7 +33,8 @@ export function newestFirst(a: BackupRun, b: BackupRun): number {
 
 /**
  * The ended runs of a policy beyond its history limits, which are per host: the succeeded ones and all others apart. The
- * newest of a host goes only once the Host's own summary has it, because that is then all that remembers it.
+ * newest of a host that tells how its backups go goes only once the Host's own summary has it, because that is then all
+ * that remembers it.
  */
 export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: (name: string) => Host | undefined) {
   const { successfulRunsHistoryLimit = 3, failedRunsHistoryLimit = 1 } = policy.spec;
@@ -37,7 +49,7 @@ export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: 
       ...sorted.filter(isSuccess).slice(successfulRunsHistoryLimit),
       ...sorted.filter((run) => !isSuccess(run)).slice(failedRunsHistoryLimit),
     ]);
-    const newest = sorted[0];
+    const newest = sorted.find(tells);
     if (newest !== undefined && !isRemembered(newest, policy, host(name))) beyond.delete(newest);
     result.push(...beyond);
   }

@@ -53,6 +53,12 @@ describe("a policy's summary", () => {
     expect(of({ readiness, timings: [hourly] }).display).toEqual({ ok: "0/1", next: "RepositoryNotReady" });
   });
 
+  test("shows that it has a schedule where all its hosts are paused", () => {
+    const hosts = [connectedHost("web-1", { spec: { paused: true } })];
+    const policy = policyOf("www", { spec: { schedule: "0 2 * * *" } });
+    expect(of({ policy, hosts, timings: [hourly] }).display?.next).toBe("Paused");
+  });
+
   test("remembers through the Hosts what the history limits have deleted", () => {
     const policies = [{ name: "www", lastRun: "old", lastPhase: "Succeeded", lastSuccessfulTime: at(NOON - HOUR) }];
     expect(of({ hosts: [hostOf("web-1", { status: { policies } })] })).toMatchObject({
@@ -137,5 +143,12 @@ test.each<[string, Summary, Summary, string]>([
     { hosts: { running: 0, succeeded: 1 } },
     "lasting",
   ],
+  [
+    "a next slot that is long past is worth one, however near the one after it is",
+    { nextScheduleTime: at(NOON - 5 * 60_000) },
+    { nextScheduleTime: at(NOON + 60_000) },
+    "transient",
+  ],
+  ["so is the first one", {}, { nextScheduleTime: at(NOON + 60_000) }, "transient"],
   ["nothing is nothing", { hosts: { selected: 1 } }, { hosts: { selected: 1 } }, "none"],
 ])("%s", (_, live, wanted, want) => expect(summaryDifference(live, wanted, NOON)).toBe(want));

@@ -7,7 +7,7 @@ import { NEXT_WORTH_MS, nextText } from "../next.ts";
 import type { Difference } from "../pace.ts";
 import type { Readiness } from "../readiness.ts";
 import type { FailingReason } from "../reasons.ts";
-import { endOf, isSuccess, newestFirst } from "./history.ts";
+import { endOf, isSuccess, newestFirst, tells } from "./history.ts";
 import type { Timing } from "./timing.ts";
 
 /** As the CRD bounds it. */
@@ -67,13 +67,15 @@ export function summarize({ policy, readiness, hosts, timings, runs, now }: Summ
   });
 
   const first = Number.isFinite(next) ? next : undefined;
+  // A schedule that a ready policy has fires on every host that is not paused.
+  const otherwise = policy.spec.schedule === undefined ? "Manual" : "Paused";
   return {
     hosts: counts,
     ...(slot.time !== undefined && { lastScheduleTime: slot.time }),
     ...(last.time !== undefined && { lastSuccessfulTime: last.time }),
     ...(first !== undefined && { nextScheduleTime: new Date(first).toISOString().replace(".000Z", "Z") }),
     ...(failing.length > 0 && { failing }),
-    display: { ok: `${well}/${hosts.length}`, next: nextText(readiness, first, "Manual") },
+    display: { ok: `${well}/${hosts.length}`, next: nextText(readiness, first, otherwise) },
   };
 }
 
@@ -102,12 +104,6 @@ export function lastOn(host: Host, policy: BackupPolicy, runs: readonly BackupRu
   };
 }
 
-/** Whether an ended run says something of how the backups go: not a rehearsal, not one that gave way to another. */
-function tells(run: BackupRun): boolean {
-  const { phase } = run.status ?? {};
-  return isTerminal(phase) && phase !== "Skipped" && run.spec.overrides?.dryRun !== true;
-}
-
 /** Keeps the later one of RFC 3339 times as it was written. */
 function newestOf(time: string | undefined) {
   return {
@@ -129,6 +125,10 @@ export function summaryDifference(live: Summary, wanted: Summary, now: number): 
   if (!sameJson(keep(live), keep(wanted))) return "lasting";
   if (!sameJson(live.hosts, wanted.hosts)) return "transient";
   const { nextScheduleTime: next } = wanted;
-  if (next === live.nextScheduleTime) return "none";
-  return next === undefined || Date.parse(next) - now >= NEXT_WORTH_MS ? "transient" : "none";
+  const { nextScheduleTime: shown } = live;
+  if (next === shown) return "none";
+  const holds = next === undefined || Date.parse(next) - now >= NEXT_WORTH_MS;
+  // Where no run ends (all hosts are away), nothing else would show the first one, or take away one that is long past.
+  const over = shown === undefined || now - Date.parse(shown) >= NEXT_WORTH_MS;
+  return holds || over ? "transient" : "none";
 }

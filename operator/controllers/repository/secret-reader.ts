@@ -83,7 +83,8 @@ export class SecretReader {
     const last = before?.last;
     const stamp = stampOf(repository);
     const reading = this.#fetch(repository).catch((error: unknown) => {
-      if (last === undefined) throw error;
+      // What was read for another spec (another address, another Secret) must not pass for this one's.
+      if (last === undefined || before?.stamp !== stamp) throw error;
       this.#log.warn({ repository: key, error: messageOf(error) }, "Secrets of a repository could not be read again");
       return last;
     });
