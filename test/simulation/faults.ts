@@ -85,8 +85,7 @@ const FAULTS: Faults = {
     everyMs: 12_000,
     strike(world) {
       if (!world.machine.hasImage || world.chance(0.5)) {
-        world.machine.takeImage();
-        world.ledger.onImage();
+        if (world.machine.takeImage()) world.ledger.onImage();
         return;
       }
       world.ledger.onRollBack();

@@ -60,7 +60,8 @@ export class Ledger {
     const count = (this.#starts.get(id) ?? 0) + 1;
     this.#starts.set(id, count);
     if (count > 1) this.fail(`restic began ${count} times in ${id}`);
-    if (living.filter((other) => other === run).length > 1) this.fail(`two restics of ${run} at once`);
+    if (living.filter((other) => other.includes(`/run-${run}/`)).length > 1) this.fail(`two restics of ${run} at once`);
+    if (living.filter((other) => other.endsWith("/backup")).length > 1) this.fail("two backups at once on one host");
     const told = this.#told.get(run);
     if (told !== undefined && !this.forgiven.has(run)) this.fail(`${run} began after its agent had told ${told}`);
   }

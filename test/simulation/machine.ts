@@ -139,8 +139,11 @@ export class Machine {
     });
   }
 
-  takeImage(): void {
-    if (!this.#options.disk.database.isTransaction) this.#image = this.#options.disk.image();
+  /** False where a transaction of a killed agent is still open: there is no moment to come back to. */
+  takeImage(): boolean {
+    if (this.#options.disk.database.isTransaction) return false;
+    this.#image = this.#options.disk.image();
+    return true;
   }
 
   setClock(offset: number): void {

@@ -66,4 +66,17 @@ export const PLANTS: { readonly [name: string]: readonly Plant[] } = {
     state.outbox.add(record);`,
     },
   ],
+  "unread-files-count-as-success": [
+    {
+      file: "agent/runner/classify.ts",
+      from: "if (exitCode === EXIT.ok) {",
+      to: "if (exitCode === EXIT.ok || exitCode === EXIT.partial) {",
+    },
+  ],
+  "two-backups-at-once": [
+    { file: "agent/runner/runner.ts", from: "const backups = openLane(1);", to: "const backups = openLane(2);" },
+  ],
+  "cancel-forgotten-by-a-restart": [
+    { file: "agent/runner/runner.ts", from: 'if (job.cancel) stop.abort("Cancelled");', to: "" },
+  ],
 };

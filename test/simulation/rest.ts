@@ -74,15 +74,23 @@ export function resultProblems({ server, disk, ledger, repository }: World): str
     }
   }
   const saved = new Map(repository.map(({ id, tags }) => [id, tags]));
+  const subjectOf = (run: BackupRun) => run.spec.runID ?? run.metadata.uid;
   for (const run of server.all(BackupRuns) as BackupRun[]) {
-    const tag = `run=${run.spec.runID ?? run.metadata.uid}`;
-    const { phase, snapshots = [] } = run.status ?? {};
+    const tag = `run=${subjectOf(run)}`;
+    const { phase, attempts, snapshots = [] } = run.status ?? {};
     for (const { id } of snapshots) {
       if (!saved.get(id)?.includes(tag))
         problems.push(`${run.metadata.name} names snapshot ${id.slice(0, 8)}, which is not its own`);
     }
     if (phase === "Succeeded" && snapshots.length === 0)
       problems.push(`${run.metadata.name} succeeded without a snapshot`);
+    if (attempts === undefined || rejected.has(subjectOf(run)) || ledger.forgiven.has(subjectOf(run))) continue;
+    const own = repository.filter(({ tags }) => tags.includes(tag));
+    if (own.length > 1) problems.push(`${run.metadata.name} has ${own.length} snapshots`);
+    if (own.length > 0 && snapshots.length === 0)
+      problems.push(`${run.metadata.name} is ${phase} ${run.status?.reason} without the snapshot that it has saved`);
+    if (own.some(({ partial }) => partial) && phase === "Succeeded")
+      problems.push(`${run.metadata.name} succeeded though files could not be read`);
   }
   return problems;
 }

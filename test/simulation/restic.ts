@@ -12,6 +12,8 @@ export interface SavedSnapshot {
   readonly time: string;
   readonly tags: readonly string[];
   readonly hostname: string;
+  /** Some files could not be read, and the shim has recorded that restic said so. */
+  partial: boolean;
 }
 
 /** One restic behind its shim. */
@@ -19,6 +21,7 @@ interface Group {
   readonly pid: number;
   readonly startTime: string;
   readonly run: string;
+  readonly folder: string;
   state: "waits" | "runs" | "over";
   interrupted: boolean;
   end: (code: number | undefined) => void;
@@ -33,6 +36,8 @@ export interface ResticOptions {
   readonly now: () => number;
   /** A restic of this run began in this folder; it is the same for one attempt and step. */
   readonly onStart: (run: string, folder: string) => void;
+  /** Its shim was started, and waits for the word to begin it. */
+  readonly onShim: (run: string) => void;
   /** How long it takes and how it ends; undefined: it dies and nobody records how. */
   readonly fate: () => { ms: number; code: number | undefined };
 }
@@ -52,9 +57,9 @@ export class Restics implements Programs {
     };
   }
 
-  /** Runs whose restic lives. */
+  /** Folders of the restics that live. */
   get living(): string[] {
-    return [...this.#groups.values()].filter(({ state }) => state === "runs").map(({ run }) => run);
+    return [...this.#groups.values()].filter(({ state }) => state === "runs").map(({ folder }) => folder);
   }
 
   spawn(parent: SimProcess, command: string, argv: readonly string[], env: NodeJS.ProcessEnv): Child {
@@ -88,8 +93,9 @@ export class Restics implements Programs {
     const pid = ++this.#lastPid;
     const startTime = String(Math.floor(timeline.now / 10) + 1);
     const run = /\/run-([^/]+)\//.exec(folder)?.[1] ?? "";
-    const group: Group = { pid, startTime, run, state: "waits", interrupted: false, end: () => {} };
+    const group: Group = { pid, startTime, run, folder, state: "waits", interrupted: false, end: () => {} };
     this.#groups.set(pid, group);
+    this.#options.onShim(run);
     const exit = () => {
       if (group.state === "over") return;
       group.state = "over";
@@ -123,15 +129,13 @@ export class Restics implements Programs {
       over = true;
       if (code === undefined) return exit();
       const good = code === 0 || code === 3;
+      let saved: SavedSnapshot | undefined;
       if (good && backup && !args.includes("--dry-run")) {
         const id = hex(random, 64);
         const tags = valuesOf(args, "--tag=");
-        repository.push({
-          id,
-          time: new Date(now()).toISOString(),
-          tags,
-          hostname: valuesOf(args, "--host=")[0] ?? "",
-        });
+        const hostname = valuesOf(args, "--host=")[0] ?? "";
+        saved = { id, time: new Date(now()).toISOString(), tags, hostname, partial: false };
+        repository.push(saved);
         disk.append(stdout, `${JSON.stringify({ message_type: "summary", ...COUNTS, snapshot_id: id })}\n`);
       } else if (good) disk.append(stdout, `${JSON.stringify({ message_type: "summary", ...RESTORED })}\n`);
       else {
@@ -143,6 +147,7 @@ export class Restics implements Programs {
         if (group.state === "over") return;
         for (const output of [stdout, `${folder}/stderr`]) disk.sync(output);
         disk.write(`${folder}/exit`, Buffer.from(`${code}\n`), true);
+        if (saved !== undefined) saved.partial = code === 3;
         this.#in(between(random, 0, 5), exit);
       });
       group.end = exit;

@@ -77,6 +77,10 @@ export class World {
         trace(() => `restic begins in ${folder}`);
         this.ledger.onStart(run, folder, this.restics.living);
       },
+      onShim: (run) => {
+        const row = this.disk.database.prepare("SELECT cancel FROM runs WHERE uid = ?").get(run);
+        if (row?.["cancel"] === 1) this.ledger.fail(`a restic is made ready for ${run}, which is cancelled`);
+      },
       fate: () => this.#fate(),
     });
     this.machine = new Machine({
