@@ -54,6 +54,12 @@ describe("the target of a restore", () => {
       "/restore/out/x",
       "leads nowhere",
     ],
+    [
+      "below a symlink that leads in a circle",
+      () => symlinkSync("loop", `${dir}/restore/loop`),
+      "/restore/loop/x/y",
+      "leads nowhere",
+    ],
     ["that is a file", () => writeFileSync(`${dir}/restore/file`, ""), "/restore/file", "is a file, not a folder"],
     ["below a file", () => writeFileSync(`${dir}/restore/file`, ""), "/restore/file/x/y", "/restore/file is a file"],
   ])("%s is refused", (_, prepare, target, message) => {

@@ -42,17 +42,18 @@ function realPath(path: string): string {
   }
 }
 
+const NOTHING_THERE = new Set<unknown>(["ENOENT", "ENOTDIR", "ELOOP"]);
+
 function isSymlink(path: string): boolean {
   return entryAt(path)?.isSymbolicLink() === true;
 }
 
-/** Undefined where there is nothing, also because something above is no folder. */
+/** Undefined where there is nothing, also because something above is no folder or a symlink that leads in a circle. */
 function entryAt(path: string): Stats | undefined {
   try {
     return lstatSync(path);
   } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
-      return undefined;
+    if (error instanceof Error && "code" in error && NOTHING_THERE.has(error.code)) return undefined;
     throw error;
   }
 }
