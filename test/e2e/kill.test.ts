@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import type { BackupRun } from "#crds/backuprun.ts";
@@ -29,6 +29,16 @@ async function longRun(name: string): Promise<void> {
   await until(`${name} is running`, 30, async () => {
     return (await stage().get<BackupRun>("backuprun", name)).status?.phase === "Running";
   });
+  // The status is written before restic has begun.
+  await until("restic works", 30, async () => processesUsing(machine.folder).some(isBackup));
+}
+
+function isBackup(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[1] === "backup";
+  } catch {
+    return false; // It has ended.
+  }
 }
 
 async function expectOneResult(name: string): Promise<void> {

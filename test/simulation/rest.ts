@@ -13,8 +13,9 @@ export function restProblems(world: World): string[] {
   const { server, machine, disk, ledger, living } = world;
   const problems: string[] = [];
   const all = [...server.all(BackupRuns), ...server.all(Restores)] as (BackupRun | Restore)[];
-  for (const { metadata, status } of all) {
-    if (!isTerminal(status?.phase))
+  for (const one of all) {
+    const { metadata, status } = one;
+    if (!isTerminal(status?.phase) && !isLostLater(world, one))
       problems.push(`${metadata.name} is ${status?.phase ?? "Pending"} (${status?.reason})`);
   }
   // An acknowledgement that a broken disk did not take is repeated with the next one, or by the next session.
@@ -43,6 +44,18 @@ export function restProblems(world: World): string[] {
   if (machine.agent?.core?.identity().highestEpoch !== session?.epoch)
     problems.push("the agent's epoch is not the Host's");
   return problems;
+}
+
+/**
+ * A run that a machine forgot when it was set back is Lost after its timeout and an hour: with its policy gone that is the
+ * default timeout of a day, longer than the world rests.
+ */
+function isLostLater({ server, ledger }: World, { metadata, spec }: BackupRun | Restore): boolean {
+  return (
+    ledger.forgiven.has(metadata.uid) &&
+    "policyRef" in spec &&
+    server.find(BackupPolicies, `backups/${spec.policyRef}`) === undefined
+  );
 }
 
 /** What the agents' journal and the repository know, against what Kubernetes says in the end. */
