@@ -11,6 +11,8 @@ import { type Lease, Leases } from "./resource.ts";
 
 /** Three renewals may fail before a replica counts as gone. A host is as alive as the Lease of the replica it talks to. */
 export const REPLICA_LEASE_TIMING = { leaseMs: 30_000, renewMs: 10_000 };
+/** How long a replica that stops waits for the deletion of its Lease. */
+const DELETE_TIMEOUT_MS = 2_000;
 
 /** Marks the Leases that are replicas', among the others of the namespace; give it as labelSelector to their informer. */
 export const REPLICA_LABEL = "holdfast.dev/replica-lease";
@@ -48,7 +50,7 @@ export class ReplicaLease {
     }
     if (this.#uid === undefined) return;
     try {
-      const call = { uid: this.#uid, timeoutMs: renewMs / 5, retry: false };
+      const call = { uid: this.#uid, timeoutMs: DELETE_TIMEOUT_MS, retry: false };
       await client.delete(Leases, { namespace, name }, call);
     } catch (error) {
       if (isNotFound(error) || isConflict(error)) return;
