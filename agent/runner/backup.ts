@@ -3,10 +3,11 @@ import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
 import { rootTag, snapshotTags } from "#protocol/names.ts";
 import type { Snapshot } from "#protocol/record.ts";
+import { line } from "#protocol/text.ts";
 import { backupArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
 import type { Verdict } from "./classify.ts";
-import { askedStranger, mismatch, stranger } from "./repository-identity.ts";
+import { identityProblem, mismatch, stranger } from "./repository-identity.ts";
 import { openRestic, type Restic, repeat } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 import { parseSnapshots } from "./snapshots.ts";
@@ -51,8 +52,8 @@ export async function backup(
     const problem = (await checkSources(policy.files, machine.paths)) ?? (await restic.unreachable());
     if (problem !== undefined) return { phase: "Failed", ...problem, snapshots: [] };
     // The attempt before may have saved, though the repository could not be asked then.
-    const before = attempt.attempt > 1 ? await saved(restic, attempt, spec) : undefined;
-    if (before?.phase === "Succeeded") return before;
+    const before = attempt.attempt > 1 ? await saved(restic, access, attempt, spec) : undefined;
+    if (before?.phase === "Succeeded" || before?.reason === "RepositoryMismatch") return before;
   }
 
   const tags = snapshotTags({
@@ -65,6 +66,7 @@ export async function backup(
   const root = machine.paths.root === "" ? [] : [rootTag(machine.paths.root)];
   // What is at the address is not the repository that was meant: the sooner restic ends, the less of the data is there.
   const cancelWatch = repeat(machine.clock, IDENTITY_CHECK_MS, async () => {
+    if (restic.opened().length > 0) cancelWatch();
     if (stranger(restic, access) !== undefined) attempt.requestStop("RepositoryMismatch");
   });
   const { code, seen } = await restic
@@ -81,23 +83,24 @@ export async function backup(
       }),
     )
     .finally(cancelWatch);
-  const other = stranger(restic, access) ?? (mayHaveWritten(code) ? await askedStranger(restic, access) : undefined);
-  if (other !== undefined) {
-    return {
-      phase: "Failed",
-      reason: "RepositoryMismatch",
-      message: mismatch(access!, other),
-      ...(code === undefined ? {} : { exitCode: code }),
-      snapshots: [],
-    };
-  }
-  if (code === undefined) return saved(access === undefined ? undefined : restic, attempt, spec);
+  const exitCode = code === undefined ? {} : { exitCode: code };
+  const other = stranger(restic, access);
+  if (other !== undefined) return { ...mismatch(access!, other), ...exitCode, snapshots: [] };
+  if (code === undefined) return saved(restic, access, attempt, spec);
 
   const snapshot = seen.summary?.snapshotID;
   const verdict = restic.verdict({ code, seen }, access === undefined || access.repositoryID !== undefined);
   if (verdict.reason === "Interrupted") {
     // Killed, but maybe not before it had saved.
-    return { ...(await saved(access === undefined ? undefined : restic, attempt, spec, verdict)), exitCode: code };
+    return { ...(await saved(restic, access, attempt, spec, verdict)), exitCode: code };
+  }
+  if (access !== undefined && (code === 0 || code === 3)) {
+    const problem = await identityProblem(restic, access);
+    if (problem?.reason === "RepositoryMismatch") return { ...problem, exitCode: code, snapshots: [] };
+    if (problem !== undefined) {
+      const message = line(`restic ended, but the repository does not say which one it is: ${problem.message}`);
+      return { ...problem, message, exitCode: code, snapshots: [] };
+    }
   }
   const message =
     verdict.phase === "Succeeded" && snapshot === undefined
@@ -115,11 +118,6 @@ export async function backup(
   };
 }
 
-/** restic's exit codes of a snapshot that was saved (0, and 3 with unread files), of a kill, or nobody knows its code. */
-function mayHaveWritten(code: number | undefined): boolean {
-  return code === undefined || code === 0 || code === 3 || code > 128;
-}
-
 const UNSEEN: Verdict = {
   phase: "Failed",
   reason: "Interrupted",
@@ -128,17 +126,23 @@ const UNSEEN: Verdict = {
 
 /**
  * restic is gone and did not say how far it came: the repository knows whether it had saved its snapshot; if not,
- * `interrupted` holds. `restic` is undefined where there is no access to the repository any more.
+ * `interrupted` holds. `access` is undefined where there is no access to the repository any more.
  */
 async function saved(
-  restic: Restic | undefined,
+  restic: Restic,
+  access: OpenAccess | undefined,
   attempt: Attempt,
   spec: BackupSpec,
   interrupted: Verdict = UNSEEN,
 ): Promise<BackupEnd> {
-  const answer = await restic?.ask(snapshotsArgv({ host: spec.host.name, tags: [`run=${attempt.uid}`] }));
-  const [snapshot] = answer?.code === 0 ? parseSnapshots(answer.stdout) : [];
-  if (snapshot === undefined) return { ...(stoppedVerdict(attempt) ?? interrupted), snapshots: [] };
+  const unknown = () => ({ ...(stoppedVerdict(attempt) ?? interrupted), snapshots: [] });
+  if (access === undefined) return unknown();
+  const answer = await restic.ask(snapshotsArgv({ host: spec.host.name, tags: [`run=${attempt.uid}`] }));
+  if (answer.code !== 0) return unknown();
+  const problem = await identityProblem(restic, access);
+  if (problem !== undefined) return { ...problem, snapshots: [] };
+  const [snapshot] = parseSnapshots(answer.stdout);
+  if (snapshot === undefined) return unknown();
   const none = { filesNew: 0, filesChanged: 0, filesUnmodified: 0, totalFiles: 0, totalBytes: 0, dataAddedBytes: 0 };
   return {
     phase: "Succeeded",

@@ -1,7 +1,7 @@
 import { catConfigArgv, initArgv } from "./argv.ts";
 import type { Attempt, Machine } from "./attempt.ts";
-import { unreachableMessage, type Verdict } from "./classify.ts";
-import { mismatch, repositoryID } from "./repository-identity.ts";
+import type { Verdict } from "./classify.ts";
+import { mismatch, repositoryID, unanswered } from "./repository-identity.ts";
 import { openRestic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 
@@ -39,13 +39,11 @@ export async function init(machine: Machine, attempt: Attempt, spec: InitSpec, a
   return opened.phase === "Succeeded" ? { ...opened, created: true } : opened;
 
   async function open(): Promise<InitEnd> {
-    const { code: exitCode, stdout, seen: said } = await restic.ask(catConfigArgv);
-    if (exitCode === undefined) {
-      const why = said.retrying?.message ?? said.errors.at(-1) ?? "no answer in time";
-      return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(why) };
-    }
-    if (exitCode !== 0) return { ...restic.verdict({ code: exitCode, seen: said }, known), exitCode };
-    const id = repositoryID(stdout);
+    const answer = await restic.ask(catConfigArgv);
+    const problem = unanswered(restic, answer, access);
+    if (problem !== undefined) return problem;
+    const exitCode = 0;
+    const id = repositoryID(answer.stdout);
     if (id === undefined) {
       return {
         phase: "Failed",
@@ -54,9 +52,7 @@ export async function init(machine: Machine, attempt: Attempt, spec: InitSpec, a
         exitCode,
       };
     }
-    if (known && id !== access.repositoryID) {
-      return { phase: "Failed", reason: "RepositoryMismatch", message: mismatch(access, id), exitCode };
-    }
+    if (known && id !== access.repositoryID) return { ...mismatch(access, id), exitCode };
     return { phase: "Succeeded", reason: "Completed", message: "", exitCode, repositoryID: id, created: false };
   }
 }

@@ -4,13 +4,12 @@ import type { Limits } from "#protocol/fields.ts";
 import type { RestoreRecord } from "#protocol/record.ts";
 import { line } from "#protocol/text.ts";
 import { isWithin, normalPath } from "../rules.ts";
-import { catConfigArgv, restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
-import type { Answer } from "./ask.ts";
+import { restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
-import { unreachableMessage, type Verdict } from "./classify.ts";
+import type { Verdict } from "./classify.ts";
 import { plus } from "./lines.ts";
 import type { Observation } from "./observe.ts";
-import { mismatch, repositoryID, stranger } from "./repository-identity.ts";
+import { identityProblem, unanswered } from "./repository-identity.ts";
 import { openRestic, type Restic } from "./restic.ts";
 import { restoredVerdict } from "./restored.ts";
 import type { OpenAccess } from "./secrets.ts";
@@ -146,28 +145,9 @@ async function choose(
   const filter =
     "id" in snapshot ? {} : { tags: snapshot.tags, ...(snapshot.host === undefined ? {} : { host: snapshot.host }) };
   const list = await restic.ask(snapshotsArgv(filter));
-  const silent = unanswered(restic, list, access);
-  if (silent !== undefined) return silent;
-  const { repositoryID: pinned } = access;
-  let found = stranger(restic, access) ?? pinned;
-  if (pinned !== undefined && restic.opened().length === 0) {
-    // restic's cache tells nothing, so the repository has to: that it does not answer is no proof.
-    const config = await restic.ask(catConfigArgv);
-    const unknown = unanswered(restic, config, access);
-    if (unknown !== undefined) return unknown;
-    found = repositoryID(config.stdout);
-  }
-  if (found !== pinned) return { phase: "Failed", reason: "RepositoryMismatch", message: mismatch(access, found) };
+  const problem = unanswered(restic, list, access) ?? (await identityProblem(restic, access));
+  if (problem !== undefined) return problem;
   return pickSnapshot(parseSnapshots(list.stdout), snapshot);
-}
-
-/** The verdict where restic could not answer a question. */
-function unanswered(restic: Restic, { code, seen }: Answer, access: OpenAccess): RestoreEnd | undefined {
-  if (code === 0) return undefined;
-  if (code !== undefined)
-    return { ...restic.verdict({ code, seen }, access.repositoryID !== undefined), exitCode: code };
-  const why = seen.retrying?.message ?? seen.errors.at(-1) ?? "no answer in time";
-  return { phase: "Failed", reason: "RepositoryUnreachable", message: unreachableMessage(why) };
 }
 
 /**

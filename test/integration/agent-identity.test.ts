@@ -93,3 +93,34 @@ test("where neither restic's cache nor the repository says which one it is, noth
   expect(ended).toMatchObject({ phase: "Failed", reason: "ResticFailed" });
   expect(existsSync(target)).toBe(false);
 });
+
+test("a backup counts only once the repository has said which one it is", async () => {
+  writeFileSync(options, "--no-cache");
+  writeFileSync(silent, "cat");
+  pin(id);
+  const ended = await agent.run(runCommand());
+  expect(ended).toMatchObject({ phase: "Failed", reason: "ResticFailed", exitCode: 0, snapshots: [] });
+  expect(ended.message).toMatch(
+    /^restic ended, but the repository does not say which one it is: restic ended with exit/,
+  );
+});
+
+test("a retry takes the snapshot of the attempt before for its own only if it is in the right repository", async () => {
+  writeFileSync(options, "--no-cache");
+  writeFileSync(silent, "cat");
+  for (const [pinned, expected] of [
+    [id, { phase: "Succeeded", message: expect.stringContaining("the repository holds the snapshot of this run") }],
+    [PIN, { phase: "Failed", reason: "RepositoryMismatch", snapshots: [] }],
+  ] as const) {
+    const repository = pin(pinned);
+    agent.core.applyConfig(config([policy([source], { retries: 1 })], [repository]));
+    const backups = await during(async () => {
+      const running = agent.run(runCommand());
+      await expect.poll(() => readFileSync(calls, "utf8"), { timeout: 60_000 }).toContain("cat config");
+      writeFileSync(silent, "");
+      expect(await running).toMatchObject(expected);
+      writeFileSync(silent, "cat");
+    });
+    expect(backups.filter((call) => call.startsWith("backup "))).toHaveLength(1);
+  }
+});
