@@ -11,7 +11,6 @@ test("the benchmark of a fleet runs to its end with twenty agents and counts wha
     idleMs: 100,
     settleMs: 0,
     link: { firstDelayMs: 100, maxDelayMs: 1_000 },
-    nodeOptions: [],
     report: () => {},
   });
   const of = new Map(phases.map((phase) => [phase.name, phase]));

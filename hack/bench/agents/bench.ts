@@ -15,12 +15,10 @@ export interface BenchOptions {
   batch: number;
   /** How long nothing is done for the idle figures. */
   idleMs: number;
-  /** After each phase, for what it still causes; the product's slowest pace is SETTLE_MS. */
+  /** A phase is over once the operator has written nothing for this long; the product's slowest pace is SETTLE_MS. */
   settleMs: number;
   /** In place of the product's own. */
   link: Partial<LinkSettings>;
-  /** Of the operator's process: `--cpu-prof` and the like. */
-  nodeOptions: readonly string[];
   report(line: string): void;
 }
 
@@ -41,7 +39,7 @@ export interface Phase {
   configBytes: number;
 }
 
-/** Aggregates are written at most every 10 s; after this long nothing of what happened is still to be written. */
+/** Aggregates are written at most every 10 s: after this long without a write nothing is still to be written. */
 export const SETTLE_MS = 12_000;
 const POLL_MS = 250;
 /** Past this a phase is not slow but stuck. */
@@ -63,7 +61,7 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
     const before = await operator.sample();
     await work();
     const seconds = (systemClock.now() - before.at) / 1000;
-    await systemClock.sleep(settle);
+    await settled(settle);
     const after = await operator.sample();
     const now = await fleet.ask();
     const made = operatorWrites(cluster, operator.system).filter(
@@ -88,6 +86,13 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
       configBytes: now.configBytes - told.configBytes,
     });
   }
+  async function settled(quietMs: number): Promise<void> {
+    for (let busy = quietMs > 0; busy; ) {
+      const since = systemClock.now();
+      await systemClock.sleep(quietMs);
+      busy = operatorWrites(cluster, operator.system).some(({ answered }) => answered >= since);
+    }
+  }
   const all = () =>
     eventually("every agent is connected", async () => {
       const { connected, reasons } = await fleet.ask();
@@ -105,10 +110,10 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
     });
 
   try {
-    await operator.prepare(options.nodeOptions);
+    await operator.prepare();
     report(`creating ${agents} Hosts with their credentials`);
     const hosts = await createHosts(cluster.kubeconfig, namespace, { count: agents, batch: options.batch });
-    await operator.start();
+    report(`the operator is process ${await operator.start()}`);
     const ca = [await operator.authority()];
     const identities = hosts.map((host) => ({ ...host, ca, endpoint: operator.endpoint, clusterID: "not known yet" }));
 
@@ -132,7 +137,7 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
     const { resolved } = await fleet.ask();
     await apply(policy("batch", { selector: { matchLabels: { batch: "yes" } } }, []));
     await applied(resolved + options.batch);
-    await systemClock.sleep(settleMs);
+    await settled(settleMs);
     await phase(`manual run on ${options.batch} hosts`, settleMs, async () => {
       const requested = `holdfast.dev/run-requested-at=${new Date(systemClock.now()).toISOString()}`;
       await kubectl(cluster, ["--namespace", namespace, "annotate", "backuppolicy", "batch", requested]);
@@ -147,7 +152,7 @@ export async function benchAgents(options: BenchOptions): Promise<Phase[]> {
         const { connected } = await fleet.ask();
         return connected === 0 ? "" : `${connected} of ${agents}`;
       });
-      await operator.start();
+      report(`the operator is process ${await operator.start()}`);
       await all();
     });
     return phases;

@@ -7,13 +7,12 @@ import { benchAgents, type Phase, SETTLE_MS } from "./bench.ts";
 
 /**
  * What a fleet costs one replica: simulated agents with the real link over real TLS against the real operator and a real API
- * server. Prints tables for docs/benchmarks.md. `--profile DIR` writes a CPU profile of the operator's last start there.
+ * server. Prints tables for docs/benchmarks.md. Where its CPU goes says `npm run profile -- cpu --pid` of the process named.
  */
 const { values } = parseArgs({
   options: {
     agents: { type: "string", default: "2000" },
     batch: { type: "string", default: "50" },
-    profile: { type: "string" },
   },
 });
 const agents = Number(values.agents);
@@ -27,7 +26,6 @@ try {
     idleMs: 60_000,
     settleMs: SETTLE_MS,
     link: {},
-    nodeOptions: values.profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${values.profile}`],
     report: say,
   });
   print(phases);

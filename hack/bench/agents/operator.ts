@@ -47,7 +47,7 @@ export class MeasuredOperator {
   }
 
   /** Makes the namespaces, the permissions and somebody who may read metrics. Nothing starts yet. */
-  async prepare(nodeOptions: readonly string[]): Promise<void> {
+  async prepare(): Promise<void> {
     const { system, namespace } = this;
     for (const name of [system, namespace]) await kubectl(this.#cluster, ["create", "namespace", name]);
     const kubeconfig = await operatorKubeconfig(this.#cluster, system, namespace);
@@ -60,7 +60,7 @@ export class MeasuredOperator {
     this.#token = (await kubectl(this.#cluster, ["--namespace", system, ...token])).trim();
     this.#port = await freePort(systemRandom);
     this.#process = new Process(
-      [...nodeOptions, MAIN],
+      [MAIN],
       {
         PATH: process.env["PATH"],
         TMPDIR: this.#directory,
@@ -84,10 +84,11 @@ export class MeasuredOperator {
     return this.#process;
   }
 
-  /** Resolves when it answers metrics. */
-  async start(): Promise<void> {
+  /** Resolves with its process id when it answers metrics. */
+  async start(): Promise<number> {
     this.#running.start();
     await this.sample();
+    return this.#running.pid;
   }
 
   kill(signal: NodeJS.Signals): Promise<void> {
