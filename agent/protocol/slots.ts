@@ -37,8 +37,13 @@ const SOME_MONDAY_MS = Date.UTC(2024, 0, 1);
 
 /** Undefined where the schedule can be kept; else what is wrong and what to write. */
 export function validate(cron: string, timeZone: string): string | undefined {
-  return cronProblem(cron) ?? timeZoneProblem(timeZone);
+  const key = JSON.stringify([cron, timeZone]);
+  if (!problems.has(key)) remember(problems, key, cronProblem(cron) ?? timeZoneProblem(timeZone));
+  return problems.get(key);
 }
+
+/** Reading an expression takes a millisecond, and the operator asks for each host that a policy selects. */
+const problems = new Map<string, string | undefined>();
 
 function cronProblem(cron: string): string | undefined {
   const text = cron.trim();
@@ -242,8 +247,12 @@ function wallClock(timeZone: string): Wall | undefined {
     const milliseconds = ((instant % 1000) + 1000) % 1000;
     return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second, milliseconds);
   };
-  // Bounded because names come from outside.
-  if (walls.size >= 600) walls.clear();
-  walls.set(timeZone, wall);
+  remember(walls, timeZone, wall);
   return wall;
+}
+
+/** Bounded, because the keys come from outside. */
+function remember<T>(known: Map<string, T>, key: string, value: T): void {
+  if (known.size >= 600) known.clear();
+  known.set(key, value);
 }
