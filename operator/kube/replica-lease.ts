@@ -12,7 +12,7 @@ import { type Lease, Leases } from "./resource.ts";
 /** Three renewals may fail before a replica counts as gone. A host is as alive as the Lease of the replica it talks to. */
 export const REPLICA_LEASE_TIMING = { leaseMs: 30_000, renewMs: 10_000 };
 /** How long a replica that stops waits for the deletion of its Lease. */
-const DELETE_TIMEOUT_MS = 2_000;
+const DELETE_TIMEOUT_MS = 5_000;
 
 /** Marks the Leases that are replicas', among the others of the namespace; give it as labelSelector to their informer. */
 export const REPLICA_LABEL = "holdfast.dev/replica-lease";

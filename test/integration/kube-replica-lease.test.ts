@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { isNotFound } from "../../operator/kube/kube-error.ts";
 import { REPLICA_LABEL, ReplicaLease, ReplicaLeases } from "../../operator/kube/replica-lease.ts";
 import { Leases } from "../../operator/kube/resource.ts";
@@ -9,10 +9,7 @@ import { KubeProxy } from "./kube-proxy.ts";
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 30_000, interval: 20 };
 const SHORT = { leaseMs: 2000, renewMs: 300 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 async function behind(proxy: KubeProxy | undefined): Promise<KubeParts> {
@@ -49,7 +46,8 @@ test("a replica is live while it renews, expired when it cannot, live again when
   expect(leases.state("stable-b")).toBe("unknown");
   start();
   await expect.poll(() => leases.state("stable-b"), WAIT).toBe("gone");
-  const other = replica(await behind(proxy), "stable-b");
+  const parts = await behind(proxy);
+  const other = replica(parts, "stable-b");
   await expect.poll(() => leases.state("stable-b"), WAIT).toBe("live");
   proxy.refuse();
   await expect.poll(() => leases.state("stable-b"), WAIT).toBe("expired");
@@ -59,6 +57,7 @@ test("a replica is live while it renews, expired when it cannot, live again when
   // A slow answer does not keep the Lease of a replica that stops.
   proxy.latencyMs = 100;
   await other.stop();
+  expect(parts.lines.filter(({ message }) => message.includes("not deleted"))).toEqual([]);
   await expect.poll(() => leases.state("stable-b"), WAIT).toBe("gone");
   const read = admin.client.get(Leases, { namespace, name: "stable-b" });
   expect(isNotFound(await read.catch((error: unknown) => error))).toBe(true);
