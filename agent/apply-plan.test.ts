@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
+import { policyPlan } from "#protocol/fixtures.ts";
 import { applyPlan } from "./apply-plan.ts";
 import type { HeldConfig } from "./state/held-config.ts";
 
@@ -11,26 +12,7 @@ const repository = (name: string, url = `rest:https://${name}/`): RepositoryAcce
   password: { value: "x" },
   env: {},
 });
-const policy = (uid: string, change: Partial<PolicyPlan> = {}): PolicyPlan => ({
-  uid,
-  name: `policy-${uid}`,
-  createdTime: "2026-01-01T00:00:00Z",
-  repository: "main",
-  files: {
-    paths: ["/srv"],
-    requireMountpoint: false,
-    exclude: [],
-    excludeIfPresent: [],
-    excludeCaches: false,
-    oneFileSystem: false,
-  },
-  timeoutMs: 1,
-  retries: 0,
-  limits: {},
-  tags: [],
-  restic: { skipIfUnchanged: false },
-  ...change,
-});
+const policy = (uid: string, change: Partial<PolicyPlan> = {}) => policyPlan({ uid, name: `policy-${uid}`, ...change });
 const plan = (policies: Config["policies"], change: Partial<Config> = {}): Config => ({
   id: "b".repeat(64),
   clusterID: "c",

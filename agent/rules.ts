@@ -32,97 +32,80 @@ export const RULE_SETTINGS: { readonly [Rule in keyof HostRules]: { flag: string
   secretFileRoots: { flag: "--secret-file-root", variable: "HOLDFAST_SECRET_FILE_ROOTS" },
 };
 
+type Variables = { readonly [name: string]: "shown" | "secret" };
+
+const PROXY: Variables = { HTTP_PROXY: "secret", HTTPS_PROXY: "secret", NO_PROXY: "secret" };
 /**
  * The environment that a Repository may set for restic, by scheme: names only, because a free choice runs commands as
- * root (RCLONE_SFTP_SSH, AWS_PROFILE with a credential process, PATH, LD_PRELOAD).
+ * root (RCLONE_SFTP_SSH, AWS_PROFILE with a credential process, PATH, LD_PRELOAD). "shown" are those that are no secrets:
+ * to mask a user's name would mask the same word in every path and url.
  */
-const PROXY = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
-const ENVIRONMENT: { readonly [Scheme in RepositoryScheme]: readonly string[] } = {
-  rest: ["RESTIC_REST_USERNAME", "RESTIC_REST_PASSWORD", ...PROXY],
-  s3: [
-    "AWS_ACCESS_KEY_ID",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN",
-    "AWS_DEFAULT_REGION",
-    "AWS_REGION",
-    "RESTIC_AWS_ASSUME_ROLE_ARN",
-    "RESTIC_AWS_ASSUME_ROLE_SESSION_NAME",
-    "RESTIC_AWS_ASSUME_ROLE_EXTERNAL_ID",
-    "RESTIC_AWS_ASSUME_ROLE_REGION",
+const ENVIRONMENT: { readonly [Scheme in RepositoryScheme]: Variables } = {
+  rest: { RESTIC_REST_USERNAME: "shown", RESTIC_REST_PASSWORD: "secret", ...PROXY },
+  s3: {
+    AWS_ACCESS_KEY_ID: "secret",
+    AWS_SECRET_ACCESS_KEY: "secret",
+    AWS_SESSION_TOKEN: "secret",
+    AWS_DEFAULT_REGION: "shown",
+    AWS_REGION: "shown",
+    RESTIC_AWS_ASSUME_ROLE_ARN: "shown",
+    RESTIC_AWS_ASSUME_ROLE_SESSION_NAME: "shown",
+    RESTIC_AWS_ASSUME_ROLE_EXTERNAL_ID: "secret",
+    RESTIC_AWS_ASSUME_ROLE_REGION: "shown",
     ...PROXY,
-  ],
-  azure: ["AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY", "AZURE_ACCOUNT_SAS", "AZURE_ENDPOINT_SUFFIX", ...PROXY],
-  gs: ["GOOGLE_PROJECT_ID", "GOOGLE_ACCESS_TOKEN", ...PROXY],
-  b2: ["B2_ACCOUNT_ID", "B2_ACCOUNT_KEY", ...PROXY],
-  swift: [
-    "ST_AUTH",
-    "ST_USER",
-    "ST_KEY",
-    "OS_AUTH_URL",
-    "OS_REGION_NAME",
-    "OS_USERNAME",
-    "OS_USER_ID",
-    "OS_PASSWORD",
-    "OS_TENANT_ID",
-    "OS_TENANT_NAME",
-    "OS_USER_DOMAIN_NAME",
-    "OS_USER_DOMAIN_ID",
-    "OS_PROJECT_NAME",
-    "OS_PROJECT_DOMAIN_NAME",
-    "OS_PROJECT_DOMAIN_ID",
-    "OS_TRUST_ID",
-    "OS_APPLICATION_CREDENTIAL_ID",
-    "OS_APPLICATION_CREDENTIAL_NAME",
-    "OS_APPLICATION_CREDENTIAL_SECRET",
-    "OS_STORAGE_URL",
-    "OS_AUTH_TOKEN",
+  },
+  azure: {
+    AZURE_ACCOUNT_NAME: "shown",
+    AZURE_ACCOUNT_KEY: "secret",
+    AZURE_ACCOUNT_SAS: "secret",
+    AZURE_ENDPOINT_SUFFIX: "shown",
     ...PROXY,
-  ],
-  local: [],
-  sftp: [],
-  rclone: [],
+  },
+  gs: { GOOGLE_PROJECT_ID: "shown", GOOGLE_ACCESS_TOKEN: "secret", ...PROXY },
+  b2: { B2_ACCOUNT_ID: "shown", B2_ACCOUNT_KEY: "secret", ...PROXY },
+  swift: {
+    ST_AUTH: "secret",
+    ST_USER: "shown",
+    ST_KEY: "secret",
+    OS_AUTH_URL: "secret",
+    OS_REGION_NAME: "shown",
+    OS_USERNAME: "shown",
+    OS_USER_ID: "shown",
+    OS_PASSWORD: "secret",
+    OS_TENANT_ID: "shown",
+    OS_TENANT_NAME: "shown",
+    OS_USER_DOMAIN_NAME: "shown",
+    OS_USER_DOMAIN_ID: "shown",
+    OS_PROJECT_NAME: "shown",
+    OS_PROJECT_DOMAIN_NAME: "shown",
+    OS_PROJECT_DOMAIN_ID: "shown",
+    OS_TRUST_ID: "secret",
+    OS_APPLICATION_CREDENTIAL_ID: "secret",
+    OS_APPLICATION_CREDENTIAL_NAME: "shown",
+    OS_APPLICATION_CREDENTIAL_SECRET: "secret",
+    OS_STORAGE_URL: "secret",
+    OS_AUTH_TOKEN: "secret",
+    ...PROXY,
+  },
+  local: {},
+  sftp: {},
+  rclone: {},
 };
-
-/** Those of ENVIRONMENT that are no secrets: to mask a user's name would mask the same word in every path and url. */
-const PUBLIC = [
-  "RESTIC_REST_USERNAME",
-  "AWS_DEFAULT_REGION",
-  "AWS_REGION",
-  "RESTIC_AWS_ASSUME_ROLE_ARN",
-  "RESTIC_AWS_ASSUME_ROLE_SESSION_NAME",
-  "RESTIC_AWS_ASSUME_ROLE_REGION",
-  "AZURE_ACCOUNT_NAME",
-  "AZURE_ENDPOINT_SUFFIX",
-  "GOOGLE_PROJECT_ID",
-  "B2_ACCOUNT_ID",
-  "ST_USER",
-  "OS_REGION_NAME",
-  "OS_USERNAME",
-  "OS_USER_ID",
-  "OS_TENANT_ID",
-  "OS_TENANT_NAME",
-  "OS_USER_DOMAIN_NAME",
-  "OS_USER_DOMAIN_ID",
-  "OS_PROJECT_NAME",
-  "OS_PROJECT_DOMAIN_NAME",
-  "OS_PROJECT_DOMAIN_ID",
-  "OS_APPLICATION_CREDENTIAL_NAME",
-];
 
 /** Whether the value of a Repository's variable must not be shown; one that is not known may be anything. */
 export function isSecretVariable(name: string): boolean {
-  return !PUBLIC.includes(name);
+  return !Object.values(ENVIRONMENT).some((variables) => variables[name] === "shown");
 }
 
 /** Variables a `env:NAME` password may name. */
 const SECRET_VARIABLE = /^(RESTIC_PASSWORD|HOLDFAST_SECRET_[A-Z0-9_]+)$/;
 
-function refused(what: string, rule: keyof HostRules, allowed: readonly string[], value: string): HoldfastError {
+function refused(what: string, rule: keyof HostRules, allowed: readonly string[]): HoldfastError {
   const { flag, variable } = RULE_SETTINGS[rule];
   return new HoldfastError(
     "agent/refused-by-host",
     `${what} is not allowed on this host, which allows ${allowed.join(", ") || "none"}: ` +
-      `add ${flag} ${value} (or ${variable}) to the agent on this host, or choose another`,
+      `choose among these, or have the host's administrator allow more with ${flag} (${variable})`,
   );
 }
 
@@ -158,7 +141,7 @@ export function checkBackupPath(rules: HostRules, path: string, own: readonly st
     );
   }
   if (!rules.backupRoots.some((root) => isWithin(normal, normalPath(root)))) {
-    throw refused(`backup of ${normal}`, "backupRoots", rules.backupRoots, normal);
+    throw refused(`backup of ${normal}`, "backupRoots", rules.backupRoots);
   }
 }
 
@@ -166,7 +149,7 @@ export function checkBackupPath(rules: HostRules, path: string, own: readonly st
 export function checkRestorePath(rules: HostRules, path: string): void {
   const normal = normalPath(path);
   if (!rules.restoreRoots.some((root) => isWithin(normal, normalPath(root)))) {
-    throw refused(`restore into ${normal}`, "restoreRoots", rules.restoreRoots, normal);
+    throw refused(`restore into ${normal}`, "restoreRoots", rules.restoreRoots);
   }
 }
 
@@ -174,7 +157,7 @@ export function checkRestorePath(rules: HostRules, path: string): void {
 export function checkRepository(rules: HostRules, url: string, variables: readonly string[]): void {
   const scheme = schemeOf(url);
   if (!rules.repositorySchemes.includes(scheme)) {
-    throw refused(`a repository of kind ${scheme}`, "repositorySchemes", rules.repositorySchemes, scheme);
+    throw refused(`a repository of kind ${scheme}`, "repositorySchemes", rules.repositorySchemes);
   }
   if (/^[a-z0-9]+:https?:\/\/[^/]*@|^(rest|s3|sftp):([a-z0-9]*:?\/\/)?[^/@]*:[^/]*@/i.test(url)) {
     throw new HoldfastError(
@@ -190,12 +173,12 @@ export function checkRepository(rules: HostRules, url: string, variables: readon
         "put its options there",
     );
   }
-  const free = variables.filter((name) => !ENVIRONMENT[scheme].includes(name));
+  const free = variables.filter((name) => !Object.hasOwn(ENVIRONMENT[scheme], name));
   if (free.length > 0) {
     throw new HoldfastError(
       "agent/refused-by-host",
-      `a repository of kind ${scheme} may not set ${free.slice(0, 5).join(", ")}: remove it from the Secret named in ` +
-        `envFrom; allowed are ${ENVIRONMENT[scheme].join(", ") || "none"}`,
+      `a repository of kind ${scheme} may not set ${free.slice(0, 5).join(", ")}: remove ${free.length === 1 ? "it" : "them"} from the Secret named in ` +
+        `envFrom; allowed are ${Object.keys(ENVIRONMENT[scheme]).join(", ") || "none"}`,
     );
   }
 }
@@ -205,7 +188,7 @@ export function checkSecretPointer(rules: HostRules, pointer: string): { file: s
   if (pointer.startsWith("file:")) {
     const file = normalPath(pointer.slice("file:".length));
     if (!rules.secretFileRoots.some((root) => isWithin(file, normalPath(root)))) {
-      throw refused(`reading a password from ${file}`, "secretFileRoots", rules.secretFileRoots, file);
+      throw refused(`reading a password from ${file}`, "secretFileRoots", rules.secretFileRoots);
     }
     return { file };
   }

@@ -32,20 +32,27 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
   sleep(ms, signal) {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(signal.reason);
-      const timer = setTimeout(
-        () => {
-          signal?.removeEventListener("abort", onAbort);
-          resolve();
-        },
-        Math.min(ms, LONGEST_TIMER_MS),
-      );
-      const onAbort = () => {
-        clearTimeout(timer);
-        reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    // Unlike `after`: who awaits this keeps the process alive.
+    const after: Clock["after"] = (ms, run) => {
+      const timer = setTimeout(run, Math.min(ms, LONGEST_TIMER_MS));
+      return () => clearTimeout(timer);
+    };
+    return sleepOn({ after }, ms, signal);
   },
 };
+
+/** Clock.sleep on the timers of `clock`. */
+export function sleepOn(clock: Pick<Clock, "after">, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const onAbort = () => {
+      cancel();
+      reject(signal?.reason);
+    };
+    const cancel = clock.after(ms, () => {
+      signal?.removeEventListener("abort", onAbort);
+      resolve();
+    });
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}

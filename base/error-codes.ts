@@ -41,7 +41,8 @@ export type OperatorCode =
   | "kube/reconcile-deadline"
   | "kube/shutdown-deadline"
   | "kube/started"
-  | "operator/config";
+  | "operator/config"
+  | "operator/listen";
 
 /** What the Kubernetes API server answered the operator, in its log. */
 export type KubeCode =

@@ -53,7 +53,8 @@ holdfast-agent <command> --help explains a command. Every flag with a variable b
 export function helpOf(command: Command): string {
   const flags = settingsOf(command).map((setting) => {
     const { flag, variable, placeholder, list, help, byDefault } = setting;
-    const head = `  --${flag}${placeholder ? ` ${placeholder}` : ""}${list ? " (may be repeated)" : ""}${variable ? `   [${variable}]` : ""}`;
+    const several = list ? [" (may be repeated)", ", separated by commas"] : ["", ""];
+    const head = `  --${flag}${placeholder ? ` ${placeholder}` : ""}${several[0]}${variable ? `   [${variable}${several[1]}]` : ""}`;
     return `${head}\n${wrap(help + (byDefault === undefined ? "" : ` Default: ${byDefault}`), "        ")}`;
   });
   return `Usage: holdfast-agent ${command} [flags]

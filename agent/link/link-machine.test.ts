@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { agentFacts, runRecord } from "#protocol/fixtures.ts";
 import type { ServerFrame } from "#protocol/frames.ts";
 import { MAX_OUTBOUND_BYTES, MAX_UNACKED_RECORDS } from "#protocol/limits.ts";
-import type { RunRecord } from "#protocol/record.ts";
 import type { OutboxEntry, ProgressReport } from "./core.ts";
 import { newLink, step, wakeAt } from "./link-machine.ts";
 import {
@@ -18,16 +18,7 @@ const HOST = { namespace: "backups", name: "web-1", uid: "uid" };
 const hello: HelloFacts = {
   hostUID: "uid",
   bootID: "b",
-  agent: {
-    version: "1",
-    restic: "",
-    os: "linux",
-    arch: "x64",
-    hostname: "h",
-    kernel: "6",
-    installedAs: "Process",
-    capabilities: [],
-  },
+  agent: agentFacts(),
   highestEpoch: 3,
   config: { policies: [] },
   active: [],
@@ -77,19 +68,7 @@ const logs = expect.objectContaining({ type: "log" });
 const read = (after: number, limit = MAX_UNACKED_RECORDS) => ({ type: "read", after, limit });
 
 function entry(seq: number, message = ""): OutboxEntry {
-  const record: RunRecord = {
-    kind: "run",
-    uid: `run-${seq}`,
-    name: `run-${seq}`,
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message,
-    policy: { uid: "a", name: "a" },
-    trigger: "Manual",
-    snapshots: [],
-  };
-  return { seq, record };
+  return { seq, record: runRecord({ uid: `run-${seq}`, name: `run-${seq}`, message }) };
 }
 const entries = (...seqs: number[]): Scripted => ({
   type: "entries",

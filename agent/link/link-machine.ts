@@ -1,5 +1,12 @@
 import { decodeServerFrame, type ServerFrame } from "#protocol/frames.ts";
-import { Close, MAX_MALFORMED_FRAMES, MAX_MESSAGE_LENGTH, MAX_OUTBOUND_BYTES, SILENCE_MS } from "#protocol/limits.ts";
+import {
+  AGENT_STOPS,
+  Close,
+  MAX_MALFORMED_FRAMES,
+  MAX_MESSAGE_LENGTH,
+  MAX_OUTBOUND_BYTES,
+  SILENCE_MS,
+} from "#protocol/limits.ts";
 import { line } from "#protocol/text.ts";
 import { PROTOCOL_VERSION } from "#protocol/version.ts";
 import { HEALTHY_SESSION_MS, MAX_RETRY_AFTER_MS, reconnectDelay, spread } from "./backoff.ts";
@@ -84,7 +91,7 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
       return [state, [{ type: "send", frame: { type: "command_status", id: event.id, state: answer, ...said } }]];
     }
     case "stop":
-      return [{ ...state, phase: "stopped" }, hangUp(state, Close.goingAway, "the agent stops")];
+      return [{ ...state, phase: "stopped" }, hangUp(state, Close.goingAway, AGENT_STOPS)];
   }
 }
 

@@ -1,30 +1,11 @@
 import { expect, test } from "vitest";
 import { type Config, config, configID } from "./config.ts";
+import { policyPlan } from "./fixtures.ts";
 
 const plan: Omit<Config, "id"> = {
   clusterID: "c",
   host: { uid: "h", namespace: "backups", name: "web-1", paused: false, limits: {} },
-  policies: [
-    {
-      uid: "p",
-      name: "www",
-      createdTime: "2026-01-01T00:00:00Z",
-      repository: "offsite",
-      files: {
-        paths: ["/srv"],
-        requireMountpoint: false,
-        exclude: [],
-        excludeIfPresent: [],
-        excludeCaches: false,
-        oneFileSystem: false,
-      },
-      timeoutMs: 1,
-      retries: 0,
-      limits: {},
-      tags: [],
-      restic: { skipIfUnchanged: false },
-    },
-  ],
+  policies: [policyPlan({ name: "www", repository: "offsite" })],
   tombstones: [],
   repositories: [
     { uid: "r", name: "offsite", url: "rest:https://x/", password: { value: "hunter2" }, env: { A: "1" }, ca: "PEM" },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { runRecord } from "./fixtures.ts";
 import { decodeAgentFrame, decodeServerFrame } from "./frames.ts";
 import { MAX_FRAME_BYTES } from "./limits.ts";
 
@@ -41,18 +42,7 @@ test.each([
   ["a log tail over 2 KiB", { logTail: "x".repeat(2049) }],
   ["an epoch of another type", { attempt: "1" }],
 ])("a record with %s is malformed", (_, change) => {
-  const record = {
-    kind: "run",
-    uid: "u",
-    name: "n",
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "",
-    policy: { uid: "p", name: "p" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const record = runRecord();
   expect(decodeAgentFrame(text({ type: "record", stream: "s", seq: 1, record }))).toHaveProperty("frame");
   const { paths, ...rest } = change as { paths?: string[] };
   const effective = paths && { effective: { configID: "0".repeat(64), repository: "r", paths } };

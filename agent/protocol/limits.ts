@@ -46,3 +46,6 @@ export const Close = {
   superseded: 4409,
   protocolTooOld: 4426,
 } as const;
+
+/** With Close.goingAway from an agent that is stopped on its host: nothing runs there until it is started again. */
+export const AGENT_STOPS = "the agent stops";

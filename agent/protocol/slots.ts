@@ -28,7 +28,7 @@ const MACROS: { readonly [name: string]: string } = {
   "@midnight": "0 0 * * *",
   "@hourly": "0 * * * *",
 };
-const FORM = `five fields "minute hour day-of-month month day-of-week", as in "30 2 * * *", or one of ${Object.keys(MACROS).join(", ")}`;
+const FORM = `five fields "minute hour day-of-month month day-of-week", as in "30 2 * * *" or, with a capital H for any minute, "H 2 * * *", or one of ${Object.keys(MACROS).join(", ")}`;
 const FIELDS = ["minute", "hour", "day of month", "month", "day of week"];
 
 const HOUR_MS = 3_600_000;

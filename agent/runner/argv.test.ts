@@ -1,14 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { PolicyPlan } from "#protocol/config.ts";
+import { policyPlan } from "#protocol/fixtures.ts";
 import { backupArgv, resticEnvironment, restoreArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { pathsBelow } from "./paths.ts";
 import { partsOf } from "./restore.ts";
 
-const policy: PolicyPlan = {
-  uid: "p",
-  name: "nightly",
-  createdTime: "2026-01-01T00:00:00Z",
-  repository: "main",
+const policy = policyPlan({
   files: {
     paths: ["/srv", "/-odd"],
     requireMountpoint: false,
@@ -18,12 +14,8 @@ const policy: PolicyPlan = {
     excludeLargerThanBytes: 1000,
     oneFileSystem: true,
   },
-  timeoutMs: 1,
-  retries: 0,
-  limits: {},
-  tags: [],
   restic: { compression: "max", packSizeMiB: 64, readConcurrency: 4, skipIfUnchanged: true },
-};
+});
 const backup = (change: Partial<Parameters<typeof backupArgv>[0]> = {}) =>
   backupArgv({
     policy,

@@ -8,7 +8,7 @@ import { line } from "#protocol/text.ts";
 import type { Log } from "../log.ts";
 import type { HostRules } from "../rules.ts";
 import type { Journal, JournalStep } from "../state/journal.ts";
-import type { Verdict } from "./classify.ts";
+import { timeoutMessage, type Verdict } from "./classify.ts";
 import type { Paths } from "./paths.ts";
 import type { RunLog } from "./run-log.ts";
 import type { SecretFolder } from "./secret-folder.ts";
@@ -52,6 +52,8 @@ export interface Attempt {
   readonly log: RunLog;
   /** Steps that a former process began. */
   readonly steps: readonly JournalStep[];
+  /** The whole run's, as an Ending has it. */
+  readonly timeout: string;
   /** Until the whole run's timeout. */
   remainingMs(): number;
   /** Aborts when the agent ends: everything is left as it is, for the next process to adopt. */
@@ -72,7 +74,7 @@ export function stoppedVerdict(attempt: Attempt): Verdict | undefined {
     case "Cancelled":
       return { phase: "Cancelled", reason: "Cancelled", message: "cancelled as asked for" };
     case "Timeout":
-      return { phase: "Failed", reason: "Timeout", message: "stopped because its timeout was over" };
+      return { phase: "Failed", reason: "Timeout", message: timeoutMessage(attempt.timeout) };
     default:
       return undefined;
   }

@@ -1,3 +1,4 @@
+import { sizeText } from "#base/units.ts";
 import type { RunCommand } from "#protocol/command.ts";
 import type { PolicyPlan } from "#protocol/config.ts";
 import type { Limits } from "#protocol/fields.ts";
@@ -7,6 +8,7 @@ import { line } from "#protocol/text.ts";
 import { backupArgv, smallest, snapshotsArgv } from "./argv.ts";
 import { type Attempt, type Machine, stoppedVerdict } from "./attempt.ts";
 import type { Verdict } from "./classify.ts";
+import type { Summary } from "./lines.ts";
 import { identityProblem, mismatch, stranger } from "./repository-identity.ts";
 import { openRestic, type Restic, repeat } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
@@ -102,13 +104,10 @@ export async function backup(
       return { ...problem, message, exitCode: code, snapshots: [] };
     }
   }
-  const message =
-    verdict.phase === "Succeeded" && snapshot === undefined
-      ? "nothing has changed since the last snapshot"
-      : verdict.message;
   return {
     ...verdict,
-    message,
+    message:
+      verdict.phase === "Succeeded" ? doneMessage(seen.summary, spec.overrides.dryRun === true) : verdict.message,
     exitCode: code,
     snapshots:
       snapshot === undefined || seen.summary!.dryRun
@@ -116,6 +115,19 @@ export async function backup(
         : [{ id: snapshot, source: SOURCE, ...numbers(seen.summary!) }],
     ...(seen.failedFiles.count === 0 ? {} : { unreadFiles: seen.failedFiles }),
   };
+}
+
+/** Empty where the snapshot's numbers say all. */
+function doneMessage(summary: Summary | undefined, dryRun: boolean): string {
+  if (dryRun) {
+    const { totalFiles = 0, dataAddedBytes = 0 } = summary ?? {};
+    const files = totalFiles === 1 ? "1 file" : `${totalFiles} files`;
+    return `dry run, nothing was saved: ${files}, ${sizeText(dataAddedBytes)} would be added`;
+  }
+  if (summary?.totalFiles === 0) {
+    return "0 files were found: look whether files.paths are empty, or files.exclude leaves out everything";
+  }
+  return summary?.snapshotID === undefined ? "nothing has changed since the last snapshot" : "";
 }
 
 const UNSEEN: Verdict = {

@@ -4,7 +4,8 @@ import { classify, type Ending, mayPass, retryDelayMs } from "./classify.ts";
 const ending = (exitCode: number, change: Partial<Ending> = {}): Ending => ({
   exitCode,
   errors: [],
-  failedFiles: 0,
+  timeout: "1m (timeout of BackupPolicy www)",
+  failedFiles: { count: 0, first: [] },
   repositoryKnown: true,
   ...change,
 });
@@ -14,7 +15,12 @@ describe("how restic ended", () => {
   test.each<[string, Ending, string, string]>([
     ["0 is success", ending(0), "Succeeded", "Completed"],
     ["0 after a cancel that came too late is success", ending(0, { stopped: "Cancelled" }), "Succeeded", "Completed"],
-    ["3 is a snapshot without some files", ending(3, { failedFiles: 2 }), "PartiallyFailed", "UnreadFiles"],
+    [
+      "3 is a snapshot without some files",
+      ending(3, { failedFiles: { count: 2, first: [] } }),
+      "PartiallyFailed",
+      "UnreadFiles",
+    ],
     ["10 of a repository whose id is known is a loss", ending(10), "Failed", "RepositoryMissing"],
     [
       "10 of one that never was is to be initialised",
@@ -81,6 +87,12 @@ describe("how restic ended", () => {
       "Failed",
       "RepositoryBroken",
     ],
+    [
+      "1 with a pattern that cannot be read, which no other try can mend",
+      ending(1, { errors: ["--exclude: invalid pattern(s) provided:\n[a"] }),
+      "Failed",
+      "HostRefused",
+    ],
     ["1 without a known cause", ending(1, { errors: ["something else"] }), "Failed", "ResticFailed"],
   ])("%s", (_, given, phase, reason) => {
     expect(classify(given)).toMatchObject({ phase, reason });
@@ -92,6 +104,20 @@ describe("how restic ended", () => {
     );
     expect(classify(ending(1, { errors: ["x509: certificate has expired"] })).message).toContain(
       "x509: certificate has expired",
+    );
+  });
+
+  test("a file that could not be read is named, of several the first", () => {
+    const files = (count: number) => classify(ending(3, { failedFiles: { count, first: ["/proc/1/environ", "/x"] } }));
+    expect(files(1).message).toBe(
+      "the snapshot was saved without 1 file that could not be read, first /proc/1/environ: see unreadFiles and the log",
+    );
+    expect(files(3).message).toContain("without 3 files that could not be read, first /proc/1/environ");
+  });
+
+  test("a timeout says how long it was and who sets it", () => {
+    expect(classify(ending(130, { stopped: "Timeout" })).message).toBe(
+      "stopped after its timeout of 1m (timeout of BackupPolicy www): raise it, or look at what slows it down",
     );
   });
 

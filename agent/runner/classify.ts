@@ -17,8 +17,10 @@ export interface Ending {
   retrying?: string;
   /** We asked it to stop, and why. */
   stopped?: "Cancelled" | "Timeout" | "RepositoryMismatch";
+  /** Of the whole run, and who sets it: "24h (timeout of BackupPolicy www)". */
+  timeout: string;
   /** Files that could not be read or written. */
-  failedFiles: number;
+  failedFiles: { count: number; first: readonly string[] };
   /** Whether the repository's id is known: then it has existed. */
   repositoryKnown: boolean;
 }
@@ -50,6 +52,11 @@ const CAUSES: readonly [RegExp, Reason, string][] = [
     "keys exist there but the config is missing: two initialisations at once, or a lost config. Restore the file config from a copy, or delete what is at this address if it never held a backup, and create the Repository again",
   ],
   [
+    /invalid pattern\(s\) provided/i,
+    "HostRefused",
+    "restic cannot read a pattern: correct it, for example by closing its bracket, or write \\[ for the character itself",
+  ],
+  [
     /(unable to create lock|already locked|locked exclusively)/i,
     "RepositoryLocked",
     "another restic holds the repository's lock",
@@ -60,8 +67,13 @@ const CAUSES: readonly [RegExp, Reason, string][] = [
 export function unreachableMessage(cause: string): string {
   const said = line(cause, 600);
   return /\b(x509:|tls:|certificate)/i.test(cause)
-    ? `the repository's server is not trusted over TLS: correct tls.caFrom, or renew the server's certificate (${said})`
+    ? `the repository's server is not trusted over TLS: set or correct tls.caFrom, or renew the server's certificate (${said})`
     : `the repository does not answer: check its server and the network between (${said})`;
+}
+
+/** `timeout` is that of an Ending. */
+export function timeoutMessage(timeout: string): string {
+  return `stopped after its timeout of ${timeout}: raise it, or look at what slows it down`;
 }
 
 /** The verdict over a restic that ended with `ending.exitCode`. */
@@ -76,17 +88,19 @@ export function classify(ending: Ending): Verdict {
     return { phase: "Succeeded", reason: "Completed", message: "" };
   }
   if (exitCode === EXIT.partial) {
-    const files = ending.failedFiles === 1 ? "1 file" : `${ending.failedFiles} files`;
+    const { count, first } = ending.failedFiles;
+    const files = count === 1 ? "1 file" : `${count} files`;
+    const named = first[0] === undefined ? "" : `, first ${line(first[0], 300)}`;
     return {
       phase: "PartiallyFailed",
       reason: "UnreadFiles",
-      message: `the snapshot was saved without ${files} that could not be read: see unreadFiles and the log`,
+      message: `the snapshot was saved without ${files} that could not be read${named}: see unreadFiles and the log`,
     };
   }
   if (stopped === "Cancelled") return { phase: "Cancelled", reason: "Cancelled", message: "cancelled as asked for" };
   if (stopped === "Timeout") {
     const waiting = ending.retrying === undefined ? "" : `; ${unreachableMessage(ending.retrying)}`;
-    return failed("Timeout", `stopped because its timeout was over${waiting}`);
+    return failed("Timeout", `${timeoutMessage(ending.timeout)}${waiting}`);
   }
 
   switch (exitCode) {
@@ -125,7 +139,7 @@ export function classify(ending: Ending): Verdict {
   if (ending.retrying !== undefined || UNREACHABLE.test(text)) {
     return failed("RepositoryUnreachable", unreachableMessage(ending.retrying ?? ending.errors.at(-1) ?? ""));
   }
-  const files = ending.failedFiles > 0 ? `${ending.failedFiles} files failed; ` : "";
+  const files = ending.failedFiles.count > 0 ? `${ending.failedFiles.count} files failed; ` : "";
   return failed(
     "ResticFailed",
     `${files}restic ended with exit code ${exitCode}${said === "" ? ", see the log" : `: ${said}`}`,

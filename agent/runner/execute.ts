@@ -1,10 +1,11 @@
 import { rmSync } from "node:fs";
+import { durationText } from "#base/units.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
 import { line } from "#protocol/text.ts";
 import type { AttemptEnd } from "../state/journal.ts";
 import { type Attempt, type Live, type Machine, type StopReason, stoppedVerdict, verdictOf } from "./attempt.ts";
 import { backup } from "./backup.ts";
-import { mayPass, retryDelayMs } from "./classify.ts";
+import { mayPass, retryDelayMs, timeoutMessage } from "./classify.ts";
 import { init } from "./init.ts";
 import type { Lane } from "./lane.ts";
 import type { End, Job } from "./records.ts";
@@ -151,6 +152,7 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       folder: `${folder}/attempt-${current}`,
       log,
       steps: journal.steps(job.uid, current),
+      timeout: timeoutOf(job).timeout,
       remainingMs: () => Math.max(0, endsAt.ms - clock.monotonic()),
       release,
       stop: stop.signal,
@@ -191,7 +193,7 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
 
   function stoppedEnd(): End | undefined {
     if (stop.signal.reason === "Timeout")
-      return { phase: "Failed", reason: "Timeout", message: "its timeout was over" };
+      return { phase: "Failed", reason: "Timeout", message: timeoutMessage(timeoutOf(job).timeout) };
     if (!stop.signal.aborted) return undefined;
     const when = current === 0 ? "before its start" : "between two attempts";
     return { phase: "Cancelled", reason: "Cancelled", message: `cancelled ${when}` };
@@ -207,10 +209,11 @@ export function attemptEnd(end: End, show: (text: string) => string): AttemptEnd
 /** An init is short; an hour only bounds what hangs. */
 const TASK_TIMEOUT_MS = 3_600_000;
 
-function timeoutOf(job: Job): { timeoutMs: number } {
-  if (job.kind === "run") return job.spec.policy;
-  if (job.kind === "restore") return job.spec.command;
-  return { timeoutMs: TASK_TIMEOUT_MS };
+function timeoutOf(job: Job): { timeoutMs: number; timeout: string } {
+  const by = (timeoutMs: number, whose: string) => ({ timeoutMs, timeout: `${durationText(timeoutMs)}${whose}` });
+  if (job.kind === "run") return by(job.spec.policy.timeoutMs, ` (timeout of BackupPolicy ${job.spec.policy.name})`);
+  if (job.kind === "restore") return by(job.spec.command.timeoutMs, " (spec.timeout)");
+  return by(TASK_TIMEOUT_MS, "");
 }
 
 function readAccess(job: Job, { access, machine }: Execution): { access: OpenAccess | undefined } | { failed: End } {

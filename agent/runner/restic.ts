@@ -169,7 +169,8 @@ export function openRestic(machine: Machine, attempt: Attempt, access: OpenAcces
         errors: seen.errors,
         ...(seen.retrying === undefined ? {} : { retrying: seen.retrying.message }),
         ...(stopped === undefined ? {} : { stopped }),
-        failedFiles: seen.failedFiles.count,
+        timeout: attempt.timeout,
+        failedFiles: seen.failedFiles,
         repositoryKnown,
       });
     },

@@ -96,7 +96,8 @@ export async function restore(
       return { ...(stoppedVerdict(attempt) ?? interrupted("in the middle of it")), ...known, restored: total };
     }
     if (code !== 0) {
-      const verdict = restic.verdict({ code, seen }, true);
+      const absent = part.from !== undefined && /\bpath .*: not (found|a directory)$/.test(seen.errors.at(-1) ?? "");
+      const verdict = absent ? notInSnapshot(part.from!, chosen!) : restic.verdict({ code, seen }, true);
       const failed = seen.failedFiles;
       const files = verdict.reason === "ResticFailed" && failed.count > 0;
       const message = files
@@ -119,6 +120,12 @@ function checkMapping({ target, pathMapping }: RestoreSpec["command"]): void {
       `pathMapping.to ${stray.to} does not lie below target.path ${target.path}: choose a folder below it`,
     );
   }
+}
+
+function notInSnapshot(from: string, snapshotID: string): Verdict {
+  const id = snapshotID.slice(0, 8);
+  const message = `pathMapping.from ${line(from, 300)} is no folder of snapshot ${id}: list what is there with restic ls ${id}`;
+  return { phase: "Failed", reason: "NothingMatched", message };
 }
 
 function interrupted(when: string): Verdict {

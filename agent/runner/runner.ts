@@ -43,6 +43,8 @@ const MAX_KEPT_LOGS = 200;
 const WRITE_AGAIN_MS = 5_000;
 
 interface Active {
+  name: string;
+  lane: Lane;
   stop: AbortController;
   done: Promise<void>;
 }
@@ -80,11 +82,13 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
   function run(job: Job, access: RepositoryAccess | undefined): void {
     const stop = new AbortController();
     if (job.cancel) stop.abort("Cancelled");
-    const telling = tell(job);
+    const lane = laneOf(job);
+    const before = [...jobs.values()].findLast((each) => each.lane === lane)?.name;
+    const telling = tell(job, before);
     telling.queued();
     const done = execute(job, {
       machine,
-      lane: laneOf(job),
+      lane,
       folder: folderOf(job.uid),
       access,
       release: release.signal,
@@ -128,7 +132,7 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
         telling.end();
         jobs.delete(job.uid);
       });
-    jobs.set(job.uid, { stop, done });
+    jobs.set(job.uid, { name: job.name, lane, stop, done });
   }
 
   /** A disk that is full now may not be later: a result is held until it is written. Rejects only on release. */
@@ -146,15 +150,15 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
     }
   }
 
-  /** What is said of one job while it is under way. */
-  function tell(job: Job) {
+  /** What is said of one job while it is under way; `before` names the one before it in its lane. */
+  function tell(job: Job, before: string | undefined) {
     const former = journal.record(job.uid);
     let snapshotID = former?.kind === "restore" ? former.snapshotID : undefined;
     let standing: Standing = {
       attempt: 0,
       phase: "Queued",
       reason: "Queued",
-      message: "waits for its turn on this host",
+      message: `waits for its turn on this host${before === undefined ? "" : `, behind ${before}`}`,
     };
     let announced = former !== undefined;
     let lastProgress = Number.NEGATIVE_INFINITY;

@@ -53,7 +53,10 @@ export async function checkSources(files: FilesPlan, paths: Paths): Promise<Sour
   }
   if (missing.length > 0) {
     const names = missing.slice(0, 5).join(", ") + (missing.length > 5 ? ` and ${missing.length - 5} more` : "");
-    return { reason: "PathMissing", message: `${names}: no such path on this host; create it, or correct files.paths` };
+    const cure = missing.some((path) => /[*?[]/.test(path))
+      ? "paths are no patterns, so name the folder and leave out what is not meant by files.exclude"
+      : "create it, or correct files.paths";
+    return { reason: "PathMissing", message: `${names}: no such path on this host; ${cure}` };
   }
   if (files.requireMountpoint) {
     const mounts = mountPoints(await readFile("/proc/self/mountinfo", "utf8"));

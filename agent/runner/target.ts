@@ -1,6 +1,7 @@
 import { lstatSync, realpathSync, type Stats, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { HoldfastError } from "#base/errors.ts";
+import { sizeText } from "#base/units.ts";
 import { checkRestorePath, type HostRules, isWithin, normalPath } from "../rules.ts";
 import type { Paths } from "./paths.ts";
 
@@ -75,7 +76,7 @@ export function checkFreeSpace(target: string, needed: number): void {
   if (free < needed) {
     throw new HoldfastError(
       "agent/target-invalid",
-      `the restore needs ${needed} bytes, but only ${free} are free at its target: choose another target, or restore less with include`,
+      `the restore needs ${sizeText(needed)}, but only ${sizeText(free)} are free at its target: choose another target, or restore less with include`,
     );
   }
 }

@@ -1,21 +1,10 @@
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
-import type { Record } from "#protocol/record.ts";
+import { runRecord } from "#protocol/fixtures.ts";
 import { openOutbox } from "./outbox.ts";
 import { migrate } from "./schema.ts";
 
-const ended = (uid: string): Record => ({
-  kind: "run",
-  uid,
-  name: uid,
-  attempt: 1,
-  phase: "Succeeded",
-  reason: "Completed",
-  message: "",
-  policy: { uid: "policy", name: "policy" },
-  trigger: "Manual",
-  snapshots: [],
-});
+const ended = (uid: string) => runRecord({ uid, name: uid });
 
 test("a refused record that could not be set aside on a full disk is not forgotten with those acknowledged after it", () => {
   using database = new DatabaseSync(":memory:");

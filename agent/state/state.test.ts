@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
-import type { PolicyPlan } from "#protocol/config.ts";
+import { policyPlan, runRecord } from "#protocol/fixtures.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import type { Identity } from "../link/core.ts";
 import type { Log } from "../log.ts";
@@ -61,26 +61,7 @@ const identity: Identity = {
   highestEpoch: 7,
   nonce: "nonce-1",
 };
-const plan: PolicyPlan = {
-  uid: "p",
-  name: "nightly",
-  createdTime: "2026-01-01T00:00:00Z",
-  repository: "main",
-  files: {
-    paths: ["/srv"],
-    requireMountpoint: false,
-    exclude: [],
-    excludeIfPresent: [],
-    excludeCaches: false,
-    oneFileSystem: false,
-  },
-  schedule: { cron: "0 2 * * *", timeZone: "UTC", jitterMs: 0, suspend: false },
-  timeoutMs: 1000,
-  retries: 0,
-  limits: {},
-  tags: [],
-  restic: { skipIfUnchanged: false },
-};
+const plan = policyPlan({ schedule: { cron: "0 2 * * *", timeZone: "UTC", jitterMs: 0, suspend: false } });
 const held: HeldConfig = {
   id: "a".repeat(64),
   clusterID: "c",
@@ -96,19 +77,8 @@ const held: HeldConfig = {
     },
   ],
 };
-const record = (uid: string, change: Partial<RunRecord> = {}): RunRecord => ({
-  kind: "run",
-  uid,
-  name: `run-${uid}`,
-  attempt: 1,
-  phase: "Succeeded",
-  reason: "Completed",
-  message: "",
-  policy: { uid: "p", name: "nightly" },
-  trigger: "Manual",
-  snapshots: [],
-  ...change,
-});
+const record = (uid: string, change: Partial<RunRecord> = {}) =>
+  runRecord({ uid, name: `run-${uid}`, policy: { uid: "p", name: "nightly" }, ...change });
 
 describe("the state folder", () => {
   test("is for its owner alone", async () => {

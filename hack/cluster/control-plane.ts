@@ -1,16 +1,19 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import type { Clock } from "#base/clock.ts";
 import { HoldfastError } from "#base/errors.ts";
 import type { Random } from "#base/random.ts";
+import type { KeyPair } from "../../operator/installation/certificate.ts";
 import { healthy } from "./etcd.ts";
 import { kubeconfig } from "./kubeconfig.ts";
 import type { Layout } from "./layout.ts";
 import type { Description, Programs, Restartable } from "./messages.ts";
-import { createAuthority, createSigningKey, issue, type KeyPair } from "./pki.ts";
+import { createAuthority, issue } from "./pki.ts";
 import { freePort } from "./ports.ts";
+import { probe } from "./probe.ts";
 import { MARK } from "./process-table.ts";
 import { auditPolicy, type ServerName, serverArguments } from "./servers.ts";
 
@@ -121,12 +124,15 @@ export class ControlPlane {
     const layout = this.#layout;
     const now = this.#clock.now();
     const authority = await createAuthority("holdfast test control plane", now);
-    const servedAs = {
-      dns: ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"],
-      ip: ["127.0.0.1", "10.0.0.1"],
-    };
-    const serving = await issue(authority, { commonName: "kube-apiserver", servedAs }, now);
-    const tokens = await createSigningKey();
+    const services = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    const names = ["localhost", ...services, "127.0.0.1", "10.0.0.1"];
+    const serving = await issue(authority, { commonName: "kube-apiserver", names }, now);
+    // Signs ServiceAccount tokens.
+    const tokens = generateKeyPairSync("ec", {
+      namedCurve: "P-256",
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    });
     this.#admin = await issue(authority, { commonName: "admin", organizations: ["system:masters"] }, now);
     this.#authority = authority.cert;
     mkdirSync(layout.etcdData, { mode: 0o700 });
@@ -183,24 +189,9 @@ export class ControlPlane {
   }
 
   /** Whether the API server answers a GET by the admin with 200. */
-  #answers(path: string): Promise<boolean> {
-    return new Promise((resolve) => {
-      const options = {
-        host: "127.0.0.1",
-        port: this.#port,
-        path,
-        ca: this.#authority,
-        ...this.#admin,
-        agent: false as const,
-      };
-      const asked = request({ ...options, timeout: 2_000 }, (response) => {
-        response.resume();
-        response.on("close", () => resolve(response.statusCode === 200));
-      });
-      asked.on("timeout", () => asked.destroy());
-      asked.on("error", () => resolve(false));
-      asked.end();
-    });
+  async #answers(path: string): Promise<boolean> {
+    const options = { host: "127.0.0.1", port: this.#port, path, ca: this.#authority, ...this.#admin };
+    return (await probe(request, options)) === 200;
   }
 }
 

@@ -1,5 +1,6 @@
 import { request } from "node:http";
 import { HoldfastError } from "#base/errors.ts";
+import { probe } from "./probe.ts";
 
 /**
  * Compacts etcd (its v3 JSON gateway on a unix socket) at its current revision, which it returns, in the way another API
@@ -26,16 +27,8 @@ function base64(text: string): string {
 }
 
 /** Whether etcd serves: it has a leader, itself. */
-export function healthy(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const asked = request({ socketPath: socket, path: "/health", timeout: 2_000 }, (response) => {
-      response.resume();
-      response.on("close", () => resolve(response.statusCode === 200));
-    });
-    asked.on("timeout", () => asked.destroy());
-    asked.on("error", () => resolve(false));
-    asked.end();
-  });
+export async function healthy(socket: string): Promise<boolean> {
+  return (await probe(request, { socketPath: socket, path: "/health" })) === 200;
 }
 
 function post<Answer>(socket: string, path: string, body: unknown): Promise<Answer> {

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import type { KeyPair } from "./pki.ts";
+import type { KeyPair } from "../../operator/installation/certificate.ts";
 
 /** A kubeconfig that holds everything itself, so that it can be copied anywhere. */
 export function kubeconfig(server: string, authority: string, user: string, client: KeyPair): string {

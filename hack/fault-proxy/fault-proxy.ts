@@ -87,8 +87,7 @@ export class FaultProxy implements AsyncDisposable {
   static async start(options: FaultProxyOptions): Promise<FaultProxy> {
     const now = systemClock.now();
     const authority = await createAuthority("holdfast fault proxy", now);
-    const servedAs = { dns: ["localhost"], ip: ["127.0.0.1"] };
-    const serving = await issue(authority, { commonName: "fault-proxy", servedAs }, now);
+    const serving = await issue(authority, { commonName: "fault-proxy", names: ["localhost", "127.0.0.1"] }, now);
     const proxy = new FaultProxy(options, authority.cert, serving);
     await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
     return proxy;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
-import { type IncomingMessage, request as plainRequest } from "node:http";
+import { request as plainRequest } from "node:http";
 import { request } from "node:https";
 import { join } from "node:path";
 import { hash } from "bcryptjs";
@@ -9,6 +9,7 @@ import { HoldfastError } from "#base/errors.ts";
 import { systemRandom } from "#base/random.ts";
 import { createAuthority, issue } from "../cluster/pki.ts";
 import { freePort } from "../cluster/ports.ts";
+import { probe } from "../cluster/probe.ts";
 import { ensureTools } from "../tools/tools.ts";
 
 /** A real rest-server on a loopback port. */
@@ -46,12 +47,9 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   const { directory } = options;
   const data = join(directory, "data");
   mkdirSync(data, { recursive: true, mode: 0o700 });
-  const authority = await createAuthority("rest-server authority", systemClock.now());
-  const served = await issue(
-    authority,
-    { commonName: "rest-server", servedAs: { dns: ["localhost"], ip: ["127.0.0.1"] } },
-    systemClock.now(),
-  );
+  const now = systemClock.now();
+  const authority = await createAuthority("rest-server authority", now);
+  const served = await issue(authority, { commonName: "rest-server", names: ["localhost", "127.0.0.1"] }, now);
   const path = (name: string) => join(directory, name);
   writeFileSync(path("tls.crt"), served.cert);
   writeFileSync(path("tls.key"), served.key, { mode: 0o600 });
@@ -63,7 +61,7 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
   const address = `127.0.0.1:${port}`;
   let child: ChildProcess | undefined;
 
-  const origin = `${options.plain === true ? "http" : "https"}://${address}`;
+  const [origin, ask] = options.plain === true ? [`http://${address}`, plainRequest] : [`https://${address}`, request];
   const start = async () => {
     const log = openSync(path("rest-server.log"), "a");
     const started = spawn(
@@ -79,7 +77,8 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
     );
     child = started;
     const deadline = systemClock.monotonic() + START_MS;
-    while (!(await answers(origin, authority.cert))) {
+    // Without credentials it is 401.
+    while ((await probe(ask, { host: "127.0.0.1", port, ca: authority.cert })) === 0) {
       if (started.exitCode !== null || systemClock.monotonic() > deadline) {
         started.kill("SIGKILL");
         const said = readFileSync(path("rest-server.log"), "utf8").slice(-1000);
@@ -107,18 +106,4 @@ export async function startRestServer(options: RestServerOptions): Promise<RestS
     stop,
     start,
   };
-}
-
-/** Whether an HTTP answer of any status comes back: without credentials it is 401. */
-function answers(origin: string, ca: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const heard = (response: IncomingMessage) => {
-      response.resume();
-      resolve(true);
-    };
-    const options = { agent: false as const, ca };
-    const probe = origin.startsWith("https:") ? request(origin, options, heard) : plainRequest(origin, options, heard);
-    probe.on("error", () => resolve(false));
-    probe.end();
-  });
 }

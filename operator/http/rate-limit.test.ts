@@ -13,7 +13,7 @@ test("an address that asks too often is told when to come back, and then may", (
   const { limit: rate, pass } = limit(2, 100);
   rate.admit("a");
   rate.admit("a");
-  expect(() => rate.admit("a")).toThrow(expect.objectContaining({ status: 429, retryAfterSeconds: 1 }));
+  expect(() => rate.admit("a")).toThrow(expect.objectContaining({ status: 429, retryAfter: 1 }));
   rate.admit("b");
   pass(1_000);
   rate.admit("a");

@@ -4,15 +4,6 @@ import { Refusal } from "../hub/refusal.ts";
 import { TokenBucket } from "../kube/token-bucket.ts";
 import { TokenBuckets } from "../kube/token-buckets.ts";
 
-export class RateLimited extends Refusal {
-  readonly retryAfterSeconds: number;
-
-  constructor(status: 429 | 503, message: string, waitMs: number) {
-    super(...(status === 429 ? ([429, "too_many_requests", message] as const) : ([503, "busy", message] as const)));
-    this.retryAfterSeconds = Math.max(1, Math.ceil(waitMs / 1000));
-  }
-}
-
 export interface Rates {
   readonly each: { readonly perSecond: number; readonly burst: number };
   readonly all: { readonly perSecond: number; readonly burst: number };
@@ -28,11 +19,12 @@ export class RateLimit {
     this.#each = new TokenBuckets({ ...rates.each, clock });
   }
 
-  /** Throws RateLimited. The address's own limit comes first: one of them must not use up what is for all. */
+  /** Throws Refusal. The address's own limit comes first: one of them must not use up what is for all. */
   admit(address: string): void {
     const own = this.#each.take(networkOf(address));
-    if (own > 0) throw new RateLimited(429, "too many requests from this address; wait and try again", own);
+    const message = "too many requests from this address; wait and try again";
+    if (own > 0) throw new Refusal(429, "too_many_requests", message, own);
     const all = this.#all.take();
-    if (all > 0) throw new RateLimited(503, "too many requests at the moment; wait and try again", all);
+    if (all > 0) throw new Refusal(503, "busy", "too many requests at the moment; wait and try again", all);
   }
 }

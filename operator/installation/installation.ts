@@ -4,7 +4,8 @@ import { HoldfastError } from "#base/errors.ts";
 import type { Client } from "../kube/client.ts";
 import { isAlreadyExists, isNotFound } from "../kube/kube-error.ts";
 import { type Secret, Secrets } from "../kube/resource.ts";
-import { createAuthority, type KeyPair, spkiPin } from "./authority.ts";
+import { createAuthority, spkiPin } from "./authority.ts";
+import type { KeyPair } from "./certificate.ts";
 import { Tickets } from "./ticket.ts";
 
 /** What makes this installation the one its agents know. Lives in one Secret; whoever keeps that keeps the fleet. */

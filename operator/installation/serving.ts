@@ -1,6 +1,7 @@
 import type { Server } from "node:https";
 import type { Clock } from "#base/clock.ts";
-import { issueServing, type KeyPair } from "./authority.ts";
+import { issueServing } from "./authority.ts";
+import type { KeyPair } from "./certificate.ts";
 
 /** What tls.createSecureContext takes: our certificate with the authority's behind it, so that a pin of that can match. */
 export interface ServingMaterial {

@@ -79,7 +79,7 @@ export class Informer<T extends KubeObject> {
   }
 
   get(at: Ref | Key): T | undefined {
-    return this.#store.get(typeof at === "string" ? at : keyOf({ metadata: at }));
+    return this.#store.get(at);
   }
 
   list(namespace?: string): readonly T[] {

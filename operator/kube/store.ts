@@ -1,4 +1,4 @@
-import { type Key, type KubeObject, keyOf } from "./resource.ts";
+import { type Key, type KubeObject, keyOf, type Ref } from "./resource.ts";
 
 /** What happened to one object. One deleted and created again under its name is a deletion and an addition. */
 export type Change<T> =
@@ -27,8 +27,8 @@ export class Store<T extends KubeObject> {
     return this.#objects.size;
   }
 
-  get(key: Key): T | undefined {
-    return this.#objects.get(key);
+  get(at: Ref | Key): T | undefined {
+    return this.#objects.get(typeof at === "string" ? at : keyOf({ metadata: at }));
   }
 
   /** Of one namespace or of all. */

@@ -1,32 +1,17 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { FaultProxy } from "../../hack/fault-proxy/fault-proxy.ts";
-import { RawAgents } from "../integration/operator-agents.ts";
+import { testOperator } from "../integration/operator-agents.ts";
 import { createToken, enroll, machine } from "../integration/operator-http.ts";
-import {
-  OPERATOR_GROUPS,
-  OPERATOR_USER,
-  type OperatorProcess,
-  startOperator,
-} from "../integration/operator-process.ts";
+import { OPERATOR_GROUPS, OPERATOR_USER } from "../integration/operator-process.ts";
 import { testNamespace } from "../namespace.ts";
 
 const at = testNamespace();
 let proxy: FaultProxy;
-let operator: OperatorProcess;
-const agents = new RawAgents(at, () => operator);
-
-beforeAll(async () => {
+afterAll(() => proxy?.stop());
+const { agents, operator } = testOperator(at, async () => {
   proxy = await FaultProxy.start({ cluster: at.cluster });
-  const kubeconfig = proxy.kubeconfig(await at.cluster.kubeconfigFor(OPERATOR_USER, OPERATOR_GROUPS));
-  operator = await startOperator(at.cluster, at.namespace, { KUBECONFIG: kubeconfig });
+  return { KUBECONFIG: proxy.kubeconfig(await at.cluster.kubeconfigFor(OPERATOR_USER, OPERATOR_GROUPS)) };
 });
-afterAll(async () => {
-  agents.cut();
-  await operator?.stop("SIGKILL");
-  await proxy?.stop();
-});
-
-const get = async (kind: string, name: string) => JSON.parse(await at.kubectl(["get", kind, name, "-o", "json"]));
 
 /** What an enrolment writes, in its order. */
 const writes = {
@@ -43,14 +28,14 @@ test("an operator killed with SIGKILL right after any write of an enrolment is g
   for (const name of names) {
     const token = tokens.get(name)!;
     const who = machine(name);
-    using killing = proxy.rule(writes[name], { after: async () => void (await operator.stop("SIGKILL")) }, 1);
-    await expect(enroll(operator, token, who), name).rejects.toThrow();
+    using killing = proxy.rule(writes[name], { after: async () => void (await operator().stop("SIGKILL")) }, 1);
+    await expect(enroll(operator(), token, who), name).rejects.toThrow();
     expect(killing.hits, name).toBe(1);
-    await operator.start();
-    expect(await enroll(operator, token, who), name).toMatchObject({ status: 200 });
-    expect((await get("enrollmenttoken", name)).status).toMatchObject({ uses: 1, hosts: [{ name }] });
+    await operator().start();
+    expect(await enroll(operator(), token, who), name).toMatchObject({ status: 200 });
+    expect((await at.get("enrollmenttoken", name)).status).toMatchObject({ uses: 1, hosts: [{ name }] });
     const agent = await agents.connect(who);
     expect(typeof agent, name).not.toBe("number");
-    expect(await enroll(operator, token, machine(`${name}-2`))).toMatchObject({ status: 401, code: "token_used" });
+    expect(await enroll(operator(), token, machine(`${name}-2`))).toMatchObject({ status: 401, code: "token_used" });
   }
 });

@@ -11,7 +11,7 @@ import { informersOf, kubeParts } from "../integration/kube-parts.ts";
 import { RawAgents } from "../integration/operator-agents.ts";
 import { createToken } from "../integration/operator-http.ts";
 import { type OperatorProcess, startOperator, until } from "../integration/operator-process.ts";
-import type { TestNamespace } from "../namespace.ts";
+import { inNamespace, type TestNamespace } from "../namespace.ts";
 
 // A control plane of its own: its API server is killed, its CRDs are deleted.
 let cluster: Cluster;
@@ -29,8 +29,7 @@ async function createTeam() {
 beforeAll(async () => {
   cluster = await startCluster({ report: () => {} });
   await applyCRDs(cluster);
-  const inTeam = (args: readonly string[], input?: string) => kubectl(cluster, ["--namespace", "team", ...args], input);
-  team = { cluster, namespace: "team", kubectl: inTeam };
+  team = inNamespace(cluster, "team");
   await kubectl(cluster, ["create", "namespace", "holdfast"]);
   await createTeam();
   operator = await startOperator(cluster, "holdfast", { HOLDFAST_WATCH_NAMESPACES: "team" });
@@ -42,14 +41,9 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-async function create(kind: string, name: string, spec: object) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec };
-  await team.kubectl(["create", "-f", "-"], JSON.stringify(manifest));
-}
-
 const judged = (name: string) =>
   until(`BackupRun ${name} to be judged`, async () => {
-    const { status } = JSON.parse(await team.kubectl(["get", "backuprun", name, "-o", "json"]));
+    const { status } = await team.get("backuprun", name);
     return status?.conditions?.length > 0 || (status?.reason ?? "") !== "" ? true : undefined;
   });
 
@@ -57,7 +51,7 @@ const RUNS = ["backupruns.holdfast.dev", "restores.holdfast.dev"];
 
 test("kinds that are gone leave the rest of the operator at work, and are served again without a restart once they are back", async () => {
   const { agent } = await agents.session(await agents.enrol("web-1"));
-  await create("BackupRun", "before", { policyRef: "none", hostRef: "web-1" });
+  await team.create("BackupRun", "before", { policyRef: "none", hostRef: "web-1" });
   await judged("before");
   await kubectl(cluster, ["delete", "crd", ...RUNS]);
   await until("the operator to miss its kinds", () => {
@@ -66,7 +60,7 @@ test("kinds that are gone leave the rest of the operator at work, and are served
   });
   await createToken(team, "meanwhile");
   await applyCRDs(cluster);
-  await create("BackupRun", "after", { policyRef: "none", hostRef: "web-1" });
+  await team.create("BackupRun", "after", { policyRef: "none", hostRef: "web-1" });
   await judged("after");
   expect(agent.socket.readyState).toBe(WebSocket.OPEN);
 });
@@ -87,7 +81,7 @@ test("an operator that starts while a kind is gone serves nobody, says what it m
 test("a namespace deleted while the operator is down goes away whole, and nothing of it comes back with the operator", async () => {
   const host = await agents.enrol("db-1");
   const { agent } = await agents.session(host);
-  await create("BackupRun", "open", { policyRef: "none", hostRef: "db-1" });
+  await team.create("BackupRun", "open", { policyRef: "none", hostRef: "db-1" });
   await judged("open");
   await operator.stop();
   agent.socket.terminate();

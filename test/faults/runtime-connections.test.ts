@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { ConfigMaps } from "../../operator/kube/resource.ts";
-import { informersOf, type KubeParts, kubeParts, QUICK } from "../integration/kube-parts.ts";
+import { informersOf, kubeParts, QUICK } from "../integration/kube-parts.ts";
 import { KubeProxy } from "../integration/kube-proxy.ts";
 import { testNamespace } from "../namespace.ts";
 
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 60_000, interval: 50 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 test("a connection that was forgotten on the way is given up: watches and requests go on over a new one", async () => {

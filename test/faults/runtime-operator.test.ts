@@ -2,28 +2,23 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
 import { FaultProxy } from "../../hack/fault-proxy/fault-proxy.ts";
-import { RawAgents } from "../integration/operator-agents.ts";
+import { testOperator } from "../integration/operator-agents.ts";
 import { call, createToken } from "../integration/operator-http.ts";
-import {
-  OPERATOR_GROUPS,
-  OPERATOR_USER,
-  type OperatorProcess,
-  startOperator,
-  until,
-} from "../integration/operator-process.ts";
+import { OPERATOR_GROUPS, OPERATOR_USER, until } from "../integration/operator-process.ts";
 import { testNamespace } from "../namespace.ts";
 
 const at = testNamespace();
 const { cluster, namespace } = at;
 let proxy: FaultProxy;
-let operator: OperatorProcess;
-const agents = new RawAgents(at, () => operator);
 let bearer: Record<string, string>;
 
-beforeAll(async () => {
+afterAll(() => proxy?.stop());
+const { agents, operator } = testOperator(at, async () => {
   proxy = await FaultProxy.start({ cluster });
-  const kubeconfig = proxy.kubeconfig(await cluster.kubeconfigFor(OPERATOR_USER, OPERATOR_GROUPS));
-  operator = await startOperator(cluster, namespace, { KUBECONFIG: kubeconfig });
+  return { KUBECONFIG: proxy.kubeconfig(await cluster.kubeconfigFor(OPERATOR_USER, OPERATOR_GROUPS)) };
+});
+
+beforeAll(async () => {
   const role = `metrics-${namespace}`;
   await at.kubectl(["create", "serviceaccount", "scraper"]);
   await at.kubectl(["create", "clusterrole", role, "--verb=get", "--non-resource-url=/metrics"]);
@@ -32,15 +27,12 @@ beforeAll(async () => {
   bearer = { authorization: `Bearer ${(await at.kubectl(["create", "token", "scraper"])).trim()}` };
 });
 afterAll(async () => {
-  agents.cut();
-  await operator?.stop("SIGKILL");
-  await proxy?.stop();
   await at.kubectl(["delete", "clusterrole,clusterrolebinding", `metrics-${namespace}`]);
 });
 
 async function scrape(): Promise<string> {
   return until("a scrape", async () => {
-    const { status, body } = await call(operator, "GET", "/metrics", { headers: bearer });
+    const { status, body } = await call(operator(), "GET", "/metrics", { headers: bearer });
     return status === 200 ? body : undefined;
   });
 }
@@ -178,26 +170,20 @@ test("rights taken away while it runs are named in the log and in metrics, and c
     return kinds.every((kind) => failed(kind) > 1) ? text : undefined;
   });
   for (const kind of kinds) expect(sumOf(refused, "informer_healthy", `kind="${kind}"`)).toBe(0);
-  expect(operator.log()).toMatch(/list hosts .*403 Forbidden.*Grant it in the operator's Role/);
+  expect(operator().log()).toMatch(/list hosts .*403 Forbidden.*Grant it in the operator's Role/);
   // Each kind asks for its watch once and then lists with growing delays from 0.8 s on.
   const asked = proxy.requests(({ verb }) => verb === "list" || verb === "watch");
   const seconds = ((asked.at(-1)?.at ?? 0) - (asked[0]?.at ?? 0)) / 1000;
   expect(asked.length).toBeLessThan((kinds.length + 1) * (4 + seconds));
-  expect((await call(operator, "GET", "/readyz")).status).toBe(200);
+  expect((await call(operator(), "GET", "/readyz")).status).toBe(200);
   expect(agent.socket.readyState).toBe(WebSocket.OPEN);
 
-  const manifest = {
-    apiVersion: "holdfast.dev/v1alpha1",
-    kind: "EnrollmentToken",
-    metadata: { name: "meanwhile" },
-    spec: {},
-  };
-  await at.kubectl(["create", "-f", "-"], JSON.stringify(manifest));
+  await at.create("EnrollmentToken", "meanwhile", {});
   await at.kubectl(["apply", "-f", watched]);
   await until(
     "the token created meanwhile",
     async () => {
-      const token = JSON.parse(await at.kubectl(["get", "enrollmenttoken", "meanwhile", "-o", "json"]));
+      const token = await at.get("enrollmenttoken", "meanwhile");
       return token.status?.secretRef;
     },
     60_000,
@@ -216,20 +202,14 @@ test("rights taken away while it runs are named in the log and in metrics, and c
 test("a storm of 429 on everything, its own leadership included, is met with few requests, and it leads again when it is over", async () => {
   const host = await agents.enrol("storm");
   const { agent } = await agents.session(host);
-  const manifest = {
-    apiVersion: "holdfast.dev/v1alpha1",
-    kind: "EnrollmentToken",
-    metadata: { name: "storm" },
-    spec: {},
-  };
-  const lost = operator.log().split("leadership lost").length;
+  const lost = operator().log().split("leadership lost").length;
   const storm = proxy.rule({}, { answer: { status: 429, retryAfterSeconds: 3 } });
   proxy.forget();
   proxy.cut();
-  await at.kubectl(["create", "-f", "-"], JSON.stringify(manifest));
+  await at.create("EnrollmentToken", "storm", {});
   await until(
     "leadership to be lost",
-    () => (operator.log().split("leadership lost").length > lost ? true : undefined),
+    () => (operator().log().split("leadership lost").length > lost ? true : undefined),
     60_000,
   );
   const seconds = ((proxy.requests().at(-1)?.at ?? 0) - (proxy.requests()[0]?.at ?? 0)) / 1000;
@@ -237,13 +217,13 @@ test("a storm of 429 on everything, its own leadership included, is met with few
   // Both Leases are tried every 2 s, each other request at most once in the 3 s that were asked for.
   expect(leases).toBeLessThan(3 * seconds + 6);
   expect(storm.hits - leases).toBeLessThan(12 * (seconds / 3 + 3));
-  expect((await call(operator, "GET", "/readyz")).status).toBe(200);
-  expect((await call(operator, "GET", "/metrics", { headers: bearer })).status).toBe(200);
+  expect((await call(operator(), "GET", "/readyz")).status).toBe(200);
+  expect((await call(operator(), "GET", "/metrics", { headers: bearer })).status).toBe(200);
   storm.remove();
   await until(
     "the token created in the storm",
     async () => {
-      const token = JSON.parse(await at.kubectl(["get", "enrollmenttoken", "storm", "-o", "json"]));
+      const token = await at.get("enrollmenttoken", "storm");
       return token.status?.secretRef;
     },
     60_000,

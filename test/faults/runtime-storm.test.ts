@@ -1,16 +1,13 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Controller, type Reconcile, watch } from "../../operator/kube/controller.ts";
 import { ConfigMaps, refOf } from "../../operator/kube/resource.ts";
-import { type KubeParts, kubeParts } from "../integration/kube-parts.ts";
+import { kubeParts } from "../integration/kube-parts.ts";
 import { testNamespace } from "../namespace.ts";
 import { runtimeWorld } from "./runtime-world.ts";
 
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 30_000, interval: 10 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 type World = Awaited<ReturnType<typeof runtimeWorld>>;

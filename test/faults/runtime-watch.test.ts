@@ -1,15 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { ConfigMaps } from "../../operator/kube/resource.ts";
-import { type KubeParts, kubeParts } from "../integration/kube-parts.ts";
+import { kubeParts } from "../integration/kube-parts.ts";
 import { testNamespace } from "../namespace.ts";
 import { runtimeWorld } from "./runtime-world.ts";
 
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 30_000, interval: 10 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 const create = (label: string, name: string) =>

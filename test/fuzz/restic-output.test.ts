@@ -86,7 +86,8 @@ test("whatever restic says, what is made of it can be sent, and its end has a re
         for (const [output, text] of lines) observe(seen, output as "stdout", text, 0, (same) => same);
         expectSendable(seen);
         const { retrying } = seen;
-        const ending = { exitCode, errors: seen.errors, failedFiles: seen.failedFiles.count, repositoryKnown: true };
+        const { errors, failedFiles } = seen;
+        const ending = { exitCode, errors, failedFiles, timeout: "24h", repositoryKnown: true };
         const verdict = classify({ ...ending, ...(retrying === undefined ? {} : { retrying: retrying.message }) });
         expect(verdict.message.length).toBeLessThanOrEqual(MAX_MESSAGE_LENGTH);
       },

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { helloFrame } from "#protocol/fixtures.ts";
 import { agentFrame, serverFrame } from "#protocol/frames.ts";
 import { MAX_FRAME_BYTES, MAX_UNACKED_RECORDS } from "#protocol/limits.ts";
 import { step as linkStep, wakeAt as linkWakeAt, newLink } from "../../agent/link/link-machine.ts";
@@ -18,26 +19,7 @@ const text = (schema: typeof agentFrame | typeof serverFrame) =>
   );
 const passing = fc.integer({ min: 0, max: 120_000 });
 
-const hello = JSON.stringify({
-  type: "hello",
-  protocol: 1,
-  hostUID: "uid-1",
-  bootID: "b",
-  agent: {
-    version: "",
-    restic: "",
-    os: "",
-    arch: "",
-    hostname: "",
-    kernel: "",
-    installedAs: "Process",
-    capabilities: [],
-  },
-  wallTime: "2026-01-01T00:00:00Z",
-  highestEpoch: 0,
-  config: { policies: [] },
-  active: [],
-});
+const hello = JSON.stringify(helloFrame({ hostUID: "uid-1" }));
 
 /** What may come from the agent, the network and the Kubernetes side, in any order. */
 const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(

@@ -2,10 +2,10 @@ import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import { sha256 } from "#protocol/canonical.ts";
-import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
+import { testAgent } from "./agent-and-repository.ts";
 import {
   access,
   cancelCommand,
@@ -16,45 +16,23 @@ import {
   policy,
   quiet,
   runCommand,
-  type TestAgent,
-  taskCommand,
-  temporaryFolder,
   tools,
   until,
 } from "./agent-world.ts";
 
-const folder = temporaryFolder();
-const otherCache = temporaryFolder();
-const source = `${folder.path}/source`;
-let server: RestServer;
-let agent: TestAgent;
-let id: string;
+const host = testAgent();
+const { folder, source, pinned, apply } = host;
 
-beforeAll(async () => {
-  mkdirSync(`${source}/sub`, { recursive: true });
-  writeFileSync(`${source}/a.txt`, "one");
+beforeAll(() => {
+  mkdirSync(`${source}/sub`);
   writeFileSync(`${source}/sub/b.txt`, "two");
-  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
-  agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
 });
-
-afterAll(async () => {
-  await agent?.close();
-  await server?.stop();
-  await folder.remove();
-  await otherCache.remove();
-});
-
-const pinned = () => access(`${server.url}main/`, { repositoryID: id });
-const apply = (...args: Parameters<typeof config>) =>
-  expect(agent.core.applyConfig(config(...args))).toHaveProperty("applied");
 
 describe("a backup", () => {
   test("saves one snapshot with our host and tags, and its numbers", async () => {
     apply([policy([source], { tags: ["team-a"] })], [pinned()]);
     const command = runCommand();
-    const run = await agent.run(command);
+    const run = await host.agent.run(command);
     expect(run).toMatchObject({
       phase: "Succeeded",
       reason: "Completed",
@@ -71,27 +49,39 @@ describe("a backup", () => {
       hostname: HOST.name,
       tags: ["holdfast", "cluster=cluster-1", "policy=backups/nightly", "source=files", `run=${command.id}`, "team-a"],
     });
-    expect(agent.core.active()).not.toContain(command.id);
+    expect(host.agent.core.active()).not.toContain(command.id);
   });
 
   test("tells of itself from the start: first queued, then running", async () => {
     const command = runCommand();
-    await agent.run(command);
-    const phases = agent.progress.filter(({ uid }) => uid === command.id).map(({ phase }) => phase);
+    await host.agent.run(command);
+    const phases = host.agent.progress.filter(({ uid }) => uid === command.id).map(({ phase }) => phase);
     expect(phases[0]).toBe("Queued");
     expect(phases).toContain("Running");
+  });
+
+  test("that is not alone says which one is before it, though nobody may see that any more", async () => {
+    apply([policy([source])], [pinned()]);
+    const commands = [runCommand(), runCommand(), runCommand()];
+    const runs = await Promise.all(commands.map((command) => host.agent.run(command)));
+    const queued = host.agent.progress.filter(({ phase }) => phase === "Queued").map(({ message }) => message);
+    expect(queued.slice(-3)).toEqual([
+      "waits for its turn on this host",
+      `waits for its turn on this host, behind ${runs[0]!.name}`,
+      `waits for its turn on this host, behind ${runs[1]!.name}`,
+    ]);
   });
 
   test("leaves no password behind, neither on disk nor in memory files", async () => {
     apply([policy([source])], [pinned()]);
     const command = runCommand();
-    const run = agent.run(command);
-    const memory = `${folder.path}/run/holdfast-agent-${process.getuid!()}-${sha256(`${folder.path}/state`).slice(0, 12)}`;
+    const run = host.agent.run(command);
+    const memory = `${folder}/run/holdfast-agent-${process.getuid!()}-${sha256(`${folder}/state`).slice(0, 12)}`;
     await until("restic has its password file", () => existsSync(memory));
     await run;
     await until("the password file is gone", () => !existsSync(memory));
     // grep ends with 1 where it finds nothing.
-    const places = [`${folder.path}/state`, `${folder.path}/cache`];
+    const places = [`${folder}/state`, `${folder}/cache`];
     const found = execFileSync("/bin/sh", ["-c", 'grep -rlaF "$0" "$@" || true', PASSWORD, ...places], {
       encoding: "utf8",
     });
@@ -102,11 +92,12 @@ describe("a backup", () => {
     // Reading a process's memory at address 0 is an I/O error for anyone, root included.
     const unreadable = `/proc/${process.pid}/mem`;
     apply([policy([source, unreadable])], [pinned()]);
-    const run = await agent.run(runCommand());
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({
       phase: "PartiallyFailed",
       reason: "UnreadFiles",
       exitCode: 3,
+      message: expect.stringContaining(`without 1 file that could not be read, first ${unreadable}`),
       unreadFiles: { count: 1, first: [unreadable] },
     });
     expect(run.snapshots).toHaveLength(1);
@@ -114,42 +105,53 @@ describe("a backup", () => {
 
   test("of a path that does not exist fails before restic begins", async () => {
     apply([policy([source, `${source}/nothing`])], [pinned()]);
-    const run = await agent.run(runCommand());
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Failed", reason: "PathMissing", snapshots: [] });
     expect(run.message).toContain(`${source}/nothing`);
+  });
+
+  test("with a pattern that restic cannot read is refused at once, not tried again", async () => {
+    const files = { ...policy([source]).files, exclude: ["[a"] };
+    apply([policy([source], { files, retries: 2 })], [pinned()]);
+    const run = await host.agent.run(runCommand());
+    expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused", attempt: 1, snapshots: [] });
+    expect(run.message).toMatch(/^restic cannot read a pattern: .*\[a\)$/);
   });
 
   test("of a folder with fewer files than minFiles fails", async () => {
     const files = { ...policy([source]).files, minFiles: 3 };
     apply([policy([source], { files })], [pinned()]);
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "TooFewFiles" });
+    expect(await host.agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "TooFewFiles" });
   });
 
   test("of a folder that is to be a mount point and is none fails", async () => {
     const files = { ...policy([source]).files, requireMountpoint: true };
     apply([policy([source], { files })], [pinned()]);
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "NotMountpoint" });
+    expect(await host.agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "NotMountpoint" });
   });
 
   test("leaves out what the policy excludes, and the agent's own state", async () => {
-    const files = { ...policy([folder.path]).files, exclude: [`${folder.path}/repositories`, "*.txt"] };
-    apply([policy([folder.path], { files })], [pinned()]);
+    const files = { ...policy([folder]).files, exclude: [`${folder}/repositories`, "*.txt"] };
+    apply([policy([folder], { files })], [pinned()]);
     const command = runCommand();
-    const run = await agent.run(command);
-    expect(run.phase).toBe("Succeeded");
+    const run = await host.agent.run(command);
+    expect(run).toMatchObject({
+      phase: "Succeeded",
+      message: expect.stringMatching(/^0 files were found: .*files.exclude/),
+    });
     expect(run.snapshots[0]!.totalFiles).toBe(0);
   });
 
   test("leaves out the agent's own state whatever the policy brings back", async () => {
-    const files = { ...policy([folder.path]).files, exclude: [`${folder.path}/repositories`, `!${folder.path}/state`] };
-    apply([policy([folder.path], { files })], [pinned()]);
-    const run = await agent.run(runCommand());
+    const files = { ...policy([folder]).files, exclude: [`${folder}/repositories`, `!${folder}/state`] };
+    apply([policy([folder], { files })], [pinned()]);
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Succeeded", snapshots: [{ totalFiles: 2 }] });
   });
 
   test("of the agent's own state is refused", async () => {
-    apply([policy([`${folder.path}/state`])], [pinned()]);
-    const run = await agent.run(runCommand());
+    apply([policy([`${folder}/state`])], [pinned()]);
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused" });
     expect(run.message).toContain("the agent's own state");
   });
@@ -157,48 +159,61 @@ describe("a backup", () => {
   test("that is a dry run saves nothing", async () => {
     apply([policy([source])], [pinned()]);
     const command = runCommand({ overrides: { dryRun: true } });
-    expect(await agent.run(command)).toMatchObject({ phase: "Succeeded", dryRun: true, snapshots: [] });
+    expect(await host.agent.run(command)).toMatchObject({
+      phase: "Succeeded",
+      dryRun: true,
+      snapshots: [],
+      message: expect.stringMatching(/^dry run, nothing was saved: 2 files, \S+ K?i?B would be added$/),
+    });
     expect(await snapshots(`run=${command.id}`)).toEqual([]);
   });
 
   test("into a repository with another id than the pinned one is stopped and says both ids", async () => {
     const pin = "b".repeat(64);
-    apply([policy([source])], [access(`${server.url}main/`, { repositoryID: pin })]);
-    const run = await agent.run(runCommand());
+    apply([policy([source])], [pinned({ repositoryID: pin })]);
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch", snapshots: [] });
     expect(run.message).toContain(pin);
-    expect(run.message).toContain(id);
+    expect(run.message).toContain(host.id);
   });
 
   test("into a repository that is gone though its id is known fails as RepositoryMissing", async () => {
-    apply([policy([source])], [access(`${server.url}gone/`, { repositoryID: id })]);
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryMissing", exitCode: 10 });
-    expect(readdirSync(`${folder.path}/repositories/data`)).not.toContain("gone");
+    apply([policy([source])], [access(host.url("gone"), { repositoryID: host.id })]);
+    expect(await host.agent.run(runCommand())).toMatchObject({
+      phase: "Failed",
+      reason: "RepositoryMissing",
+      exitCode: 10,
+    });
+    expect(readdirSync(`${folder}/repositories/data`)).not.toContain("gone");
   });
 
   test("with a wrong password fails as WrongPassword", async () => {
     apply([policy([source])], [{ ...pinned(), password: { value: "wrong" } }]);
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "WrongPassword", exitCode: 12 });
+    expect(await host.agent.run(runCommand())).toMatchObject({
+      phase: "Failed",
+      reason: "WrongPassword",
+      exitCode: 12,
+    });
   });
 
   test("reads a password on the host where the repository points there, within the rules", async () => {
     apply([policy([source])], [{ ...pinned(), password: { host: "env:HOLDFAST_SECRET_MAIN" } }]);
-    const missing = await agent.run(runCommand());
+    const missing = await host.agent.run(runCommand());
     expect(missing).toMatchObject({ phase: "Failed", reason: "SecretMissing" });
     expect(missing.message).toContain("HOLDFAST_SECRET_MAIN");
 
     apply([policy([source])], [{ ...pinned(), password: { host: "env:HOME" } }]);
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "HostRefused" });
+    expect(await host.agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "HostRefused" });
 
     apply([policy([source])], [{ ...pinned(), password: { host: "file:/etc/shadow" } }]);
-    const refused = await agent.run(runCommand());
+    const refused = await host.agent.run(runCommand());
     expect(refused).toMatchObject({ phase: "Failed", reason: "HostRefused" });
     expect(refused.message).toContain("--secret-file-root");
   });
 
   test("whose environment could run commands is refused", async () => {
     apply([policy([source])], [{ ...pinned(), env: { LD_PRELOAD: "/tmp/x.so" } }]);
-    const run = await agent.run(runCommand());
+    const run = await host.agent.run(runCommand());
     expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused" });
     expect(run.message).toContain("LD_PRELOAD");
   });
@@ -206,18 +221,18 @@ describe("a backup", () => {
   test("is carried out once: a repeated command is answered with the recorded outcome", async () => {
     apply([policy([source])], [pinned()]);
     const command = runCommand();
-    await agent.run(command);
-    const [entry] = agent.core.outbox.pending(0, 1000).filter(({ record }) => record.uid === command.id);
-    agent.core.outbox.ack(agent.core.outbox.stream, entry!.seq);
-    expect(agent.record(command.id)).toBeUndefined();
+    await host.agent.run(command);
+    const [entry] = host.agent.core.outbox.pending(0, 1000).filter(({ record }) => record.uid === command.id);
+    host.agent.core.outbox.ack(host.agent.core.outbox.stream, entry!.seq);
+    expect(host.agent.record(command.id)).toBeUndefined();
 
-    expect(agent.core.command(command)).toEqual({ state: "duplicate" });
-    expect(agent.record(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
+    expect(host.agent.core.command(command)).toEqual({ state: "duplicate" });
+    expect(host.agent.record(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
     expect(await snapshots(`run=${command.id}`)).toHaveLength(1);
   });
 
   test("is not carried out again either while its result has waited longer than commands are remembered", async () => {
-    const own = `${folder.path}/offline`;
+    const own = `${folder}/offline`;
     const first = await openAgent(own);
     first.core.applyConfig(config([policy([source])], [pinned()]));
     const command = runCommand();
@@ -234,7 +249,7 @@ describe("a backup", () => {
   });
 
   test("whose result cannot be written keeps it until it can", async () => {
-    const own = `${folder.path}/stuck`;
+    const own = `${folder}/stuck`;
     const messages: string[] = [];
     const log = { ...quiet, error: (_: object, message: string) => void messages.push(message) };
     const stuck = await openAgent(own, { log });
@@ -256,7 +271,7 @@ describe("a backup", () => {
   });
 
   test("of a policy this host does not hold is refused", () => {
-    expect(agent.core.command(runCommand({ policyUID: "other" }))).toMatchObject({ state: "refused" });
+    expect(host.agent.core.command(runCommand({ policyUID: "other" }))).toMatchObject({ state: "refused" });
   });
 });
 
@@ -265,13 +280,17 @@ describe("cancelling", () => {
     writeFileSync(`${source}/large`, randomBytes(4 * 1024 * 1024));
     apply([policy([source], { limits: { uploadKiBps: 100 } })], [pinned()]);
     const command = runCommand();
-    agent.core.command(command);
+    host.agent.core.command(command);
     await until("bytes flow", () =>
-      agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
+      host.agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
     );
-    expect(agent.core.command(cancelCommand("run", command.id))).toEqual({ state: "accepted" });
-    expect(await agent.ended(command.id)).toMatchObject({ phase: "Cancelled", reason: "Cancelled", exitCode: 130 });
-    expect(readdirSync(`${folder.path}/repositories/data/main/locks`)).toEqual([]);
+    expect(host.agent.core.command(cancelCommand("run", command.id))).toEqual({ state: "accepted" });
+    expect(await host.agent.ended(command.id)).toMatchObject({
+      phase: "Cancelled",
+      reason: "Cancelled",
+      exitCode: 130,
+    });
+    expect(readdirSync(`${folder}/repositories/data/main/locks`)).toEqual([]);
     rmSync(`${source}/large`);
   });
 
@@ -279,22 +298,22 @@ describe("cancelling", () => {
     writeFileSync(`${source}/large`, randomBytes(2 * 1024 * 1024));
     apply([policy([source], { limits: { uploadKiBps: 500 } })], [pinned()]);
     const [first, second] = [runCommand(), runCommand()];
-    agent.core.command(first);
-    agent.core.command(second);
-    expect(agent.core.active()).toEqual([first.id, second.id]);
-    agent.core.command(cancelCommand("run", second.id));
-    expect(await agent.ended(second.id)).toMatchObject({ phase: "Cancelled", attempt: 0 });
-    expect(await agent.ended(first.id)).toMatchObject({ phase: "Succeeded" });
+    host.agent.core.command(first);
+    host.agent.core.command(second);
+    expect(host.agent.core.active()).toEqual([first.id, second.id]);
+    host.agent.core.command(cancelCommand("run", second.id));
+    expect(await host.agent.ended(second.id)).toMatchObject({ phase: "Cancelled", attempt: 0 });
+    expect(await host.agent.ended(first.id)).toMatchObject({ phase: "Succeeded" });
     rmSync(`${source}/large`);
   });
 
   test("a run that has not arrived yet is cancelled before its start, and its command then never begins", async () => {
     apply([policy([source])], [pinned()]);
     const command = runCommand();
-    expect(agent.core.command(cancelCommand("run", command.id, command.name))).toEqual({ state: "accepted" });
-    expect(agent.record(command.id)).toMatchObject({ phase: "Cancelled", attempt: 0, name: command.name });
-    expect(agent.core.command(command)).toEqual({ state: "duplicate" });
-    expect(agent.core.active()).toEqual([]);
+    expect(host.agent.core.command(cancelCommand("run", command.id, command.name))).toEqual({ state: "accepted" });
+    expect(host.agent.record(command.id)).toMatchObject({ phase: "Cancelled", attempt: 0, name: command.name });
+    expect(host.agent.core.command(command)).toEqual({ state: "duplicate" });
+    expect(host.agent.core.active()).toEqual([]);
     expect(await snapshots(`run=${command.id}`)).toEqual([]);
   });
 });
@@ -302,18 +321,17 @@ describe("cancelling", () => {
 test("a backup that takes longer than its timeout ends as Timeout", async () => {
   writeFileSync(`${source}/large`, randomBytes(4 * 1024 * 1024));
   apply([policy([source], { limits: { uploadKiBps: 50 }, timeoutMs: 4_000 })], [pinned()]);
-  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "Timeout" });
+  expect(await host.agent.run(runCommand())).toMatchObject({
+    phase: "Failed",
+    reason: "Timeout",
+    message: expect.stringContaining("its timeout of 4s (timeout of BackupPolicy nightly)"),
+  });
   rmSync(`${source}/large`);
 });
 
 async function snapshots(tag: string): Promise<{ id: string; hostname: string; tags: string[] }[]> {
   const { restic } = await tools();
-  const env = {
-    RESTIC_REPOSITORY: `${server.url}main/`,
-    RESTIC_PASSWORD: PASSWORD,
-    RESTIC_CACHE_DIR: `${otherCache.path}`,
-  };
-  return JSON.parse(
-    execFileSync(restic, ["snapshots", "--json", "--no-lock", "--tag", tag], { env, encoding: "utf8" }),
-  );
+  const env = { RESTIC_REPOSITORY: host.url("main"), RESTIC_PASSWORD: PASSWORD };
+  const args = ["snapshots", "--json", "--no-lock", "--no-cache", "--tag", tag];
+  return JSON.parse(execFileSync(restic, args, { env, encoding: "utf8" }));
 }

@@ -1,33 +1,17 @@
 import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
-import { access, config, openAgent, policy, quiet, runCommand, taskCommand, temporaryFolder } from "./agent-world.ts";
+import { expect, test } from "vitest";
+import { testAgent } from "./agent-and-repository.ts";
+import { config, openAgent, policy, quiet, runCommand } from "./agent-world.ts";
 
 /** An agent whose own folders are not as they should be. */
 
-const folder = temporaryFolder();
-const source = `${folder.path}/source`;
-let server: RestServer;
-let id: string;
+const { folder, source, pinned } = testAgent();
 
-beforeAll(async () => {
-  mkdirSync(source);
-  writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
-  const agent = await openAgent(`${folder.path}/first`);
-  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
-  await agent.close();
-});
-afterAll(async () => {
-  await server?.stop();
-  await folder.remove();
-});
-
-const plan = (path: string) => config([policy([path])], [access(`${server.url}main/`, { repositoryID: id })]);
+const plan = (path: string) => config([policy([path])], [pinned()]);
 
 test("an agent whose cache folder cannot be made starts, says so, and its runs say what they lack", async () => {
-  const dir = `${folder.path}/no-cache`;
+  const dir = `${folder}/no-cache`;
   mkdirSync(dir);
   writeFileSync(`${dir}/cache`, "a file is in the way");
   const messages: string[] = [];
@@ -42,7 +26,7 @@ test("an agent whose cache folder cannot be made starts, says so, and its runs s
 });
 
 test("the agent's own state is left out of a backup also where it is reached by a symlink", async () => {
-  const dir = `${folder.path}/linked`;
+  const dir = `${folder}/linked`;
   mkdirSync(`${dir}/disk/state`, { recursive: true });
   symlinkSync(`${dir}/disk/state`, `${dir}/state`);
   writeFileSync(`${dir}/disk/file`, "the only one");
@@ -53,7 +37,7 @@ test("the agent's own state is left out of a backup also where it is reached by 
 });
 
 test("what runs of a damaged database left behind is removed", async () => {
-  const dir = `${folder.path}/damaged`;
+  const dir = `${folder}/damaged`;
   const first = await openAgent(dir);
   first.core.applyConfig(plan(source));
   await first.run(runCommand());
@@ -67,7 +51,7 @@ test("what runs of a damaged database left behind is removed", async () => {
 });
 
 test("what restic wrote for a run is removed also where the agent was killed before it could, and the log stays", async () => {
-  const dir = `${folder.path}/untidy`;
+  const dir = `${folder}/untidy`;
   const first = await openAgent(dir);
   first.core.applyConfig(plan(source));
   const { uid } = await first.run(runCommand());
@@ -80,9 +64,9 @@ test("what restic wrote for a run is removed also where the agent was killed bef
 });
 
 test("a variable that no process can be given fails the run by its name, and its value shows nowhere", async () => {
-  const agent = await openAgent(`${folder.path}/nul`);
+  const agent = await openAgent(`${folder}/nul`);
   const env = { RESTIC_REST_USERNAME: "user", RESTIC_REST_PASSWORD: "canary\0value" };
-  agent.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id, env })]));
+  agent.core.applyConfig(config([policy([source])], [pinned({ env })]));
   const run = await agent.run(runCommand());
   expect(run).toMatchObject({ phase: "Failed", reason: "HostRefused" });
   expect(run.message).toContain("RESTIC_REST_PASSWORD holds a NUL byte");
@@ -91,9 +75,9 @@ test("a variable that no process can be given fails the run by its name, and its
 });
 
 test("a command that is known already is not refused while nothing can be written", async () => {
-  const dir = `${folder.path}/locked`;
+  const dir = `${folder}/locked`;
   const agent = await openAgent(dir);
-  agent.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id })]));
+  agent.core.applyConfig(plan(source));
   const command = runCommand();
   await agent.run(command);
   using other = new DatabaseSync(`${dir}/state/agent.db`);

@@ -1,35 +1,11 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
-import {
-  access,
-  config,
-  openAgent,
-  policy,
-  restoreCommand,
-  runCommand,
-  type TestAgent,
-  taskCommand,
-  temporaryFolder,
-  tools,
-} from "./agent-world.ts";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { testAgent } from "./agent-and-repository.ts";
+import { config, policy, restoreCommand, runCommand, tools } from "./agent-world.ts";
 
 const PIN = "b".repeat(64);
-const folder = temporaryFolder();
-const source = `${folder.path}/source`;
-const calls = `${folder.path}/calls`;
-const options = `${folder.path}/options`;
-/** Holds the command that restic fails at. */
-const silent = `${folder.path}/silent`;
-let server: RestServer;
-let agent: TestAgent;
-let id: string;
-
-beforeAll(async () => {
-  mkdirSync(source);
-  writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
-  const resticPath = `${folder.path}/restic`;
+const host = testAgent(async () => {
+  const resticPath = `${folder}/restic`;
   const { restic } = await tools();
   writeFileSync(options, "");
   writeFileSync(silent, "");
@@ -38,15 +14,13 @@ beforeAll(async () => {
     `#!/bin/sh\necho "$@" >>${calls}\n[ "$1" = "$(cat ${silent})" ] && exit 1\nexec ${restic} $(cat ${options}) "$@"\n`,
   );
   chmodSync(resticPath, 0o755);
-  agent = await openAgent(folder.path, { resticPath });
-  id = (await agent.task(taskCommand(access(`${server.url}main/`, {}), true))).repositoryID!;
+  return { resticPath };
 });
-
-afterAll(async () => {
-  await agent?.close();
-  await server?.stop();
-  await folder.remove();
-});
+const { folder, source } = host;
+const calls = `${folder}/calls`;
+const options = `${folder}/options`;
+/** Holds the command that restic fails at. */
+const silent = `${folder}/silent`;
 
 /** The restic commands that `act` ran. */
 async function during(act: () => Promise<unknown>): Promise<string[]> {
@@ -56,19 +30,19 @@ async function during(act: () => Promise<unknown>): Promise<string[]> {
 }
 
 function pin(repositoryID: string) {
-  const repository = access(`${server.url}main/`, { repositoryID });
-  expect(agent.core.applyConfig(config([policy([source])], [repository]))).toHaveProperty("applied");
+  const repository = host.pinned({ repositoryID });
+  host.apply([policy([source])], [repository]);
   return repository;
 }
 
 test("a backup opens its repository once, and a restore once to choose and once to restore", async () => {
-  const repository = pin(id);
+  const repository = pin(host.id);
   const backup = await during(async () => {
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
+    expect(await host.agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
   });
   expect(backup).toEqual([expect.stringMatching(/^backup /)]);
   const restore = await during(async () => {
-    const ended = await agent.restore(restoreCommand(repository, `${folder.path}/restored/a`));
+    const ended = await host.agent.restore(restoreCommand(repository, `${folder}/restored/a`));
     expect(ended).toMatchObject({ phase: "Succeeded" });
   });
   expect(restore).toEqual([expect.stringMatching(/^snapshots /), expect.stringMatching(/^restore /)]);
@@ -76,20 +50,24 @@ test("a backup opens its repository once, and a restore once to choose and once 
 
 test("where restic has no cache the repository is asked for its id, and another one is still found out", async () => {
   writeFileSync(options, "--no-cache");
-  pin(id);
+  pin(host.id);
   const backup = await during(async () => {
-    expect(await agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
+    expect(await host.agent.run(runCommand())).toMatchObject({ phase: "Succeeded" });
   });
   expect(backup).toEqual([expect.stringMatching(/^backup /), expect.stringMatching(/^cat config /)]);
   pin(PIN);
-  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch", snapshots: [] });
+  expect(await host.agent.run(runCommand())).toMatchObject({
+    phase: "Failed",
+    reason: "RepositoryMismatch",
+    snapshots: [],
+  });
 });
 
 test("where neither restic's cache nor the repository says which one it is, nothing is restored", async () => {
   writeFileSync(options, "--no-cache");
   writeFileSync(silent, "cat");
-  const target = `${folder.path}/restored/unknown`;
-  const ended = await agent.restore(restoreCommand(pin(id), target));
+  const target = `${folder}/restored/unknown`;
+  const ended = await host.agent.restore(restoreCommand(pin(host.id), target));
   expect(ended).toMatchObject({ phase: "Failed", reason: "ResticFailed" });
   expect(existsSync(target)).toBe(false);
 });
@@ -97,8 +75,8 @@ test("where neither restic's cache nor the repository says which one it is, noth
 test("a backup counts only once the repository has said which one it is", async () => {
   writeFileSync(options, "--no-cache");
   writeFileSync(silent, "cat");
-  pin(id);
-  const ended = await agent.run(runCommand());
+  pin(host.id);
+  const ended = await host.agent.run(runCommand());
   expect(ended).toMatchObject({ phase: "Failed", reason: "ResticFailed", exitCode: 0, snapshots: [] });
   expect(ended.message).toMatch(
     /^restic ended, but the repository does not say which one it is: restic ended with exit/,
@@ -109,13 +87,16 @@ test("a retry takes the snapshot of the attempt before for its own only if it is
   writeFileSync(options, "--no-cache");
   writeFileSync(silent, "cat");
   for (const [pinned, expected] of [
-    [id, { phase: "Succeeded", message: expect.stringContaining("the repository holds the snapshot of this run") }],
+    [
+      host.id,
+      { phase: "Succeeded", message: expect.stringContaining("the repository holds the snapshot of this run") },
+    ],
     [PIN, { phase: "Failed", reason: "RepositoryMismatch", snapshots: [] }],
   ] as const) {
     const repository = pin(pinned);
-    agent.core.applyConfig(config([policy([source], { retries: 1 })], [repository]));
+    host.agent.core.applyConfig(config([policy([source], { retries: 1 })], [repository]));
     const backups = await during(async () => {
-      const running = agent.run(runCommand());
+      const running = host.agent.run(runCommand());
       await expect.poll(() => readFileSync(calls, "utf8"), { timeout: 60_000 }).toContain("cat config");
       writeFileSync(silent, "");
       expect(await running).toMatchObject(expected);

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
-import { type RestServer, startRestServer } from "../../hack/rest-server/rest-server.ts";
+import { startRestServer } from "../../hack/rest-server/rest-server.ts";
+import { testAgent } from "./agent-and-repository.ts";
 import {
   access,
   config,
@@ -18,86 +19,64 @@ import {
   until,
 } from "./agent-world.ts";
 
-const folder = temporaryFolder();
-const otherCache = temporaryFolder();
-const source = `${folder.path}/source`;
-let server: RestServer;
-let agent: TestAgent;
-let id: string;
+const host = testAgent();
+const { folder, source, pinned, apply } = host;
 let repositories = 0;
-
-beforeAll(async () => {
-  mkdirSync(source);
-  writeFileSync(`${source}/a.txt`, "one");
-  server = await startRestServer({ plain: true, directory: `${folder.path}/repositories` });
-  agent = await openAgent(folder.path);
-  id = (await agent.task(taskCommand(access(`${server.url}main/`), true))).repositoryID!;
-});
-
-afterAll(async () => {
-  await agent?.close();
-  await server?.stop();
-  await folder.remove();
-  await otherCache.remove();
-});
-
-const apply = (...args: Parameters<typeof config>) =>
-  expect(agent.core.applyConfig(config(...args))).toHaveProperty("applied");
 
 describe("opening a repository", () => {
   test("a missing one is made once, and says its id; the second time it is only opened", async () => {
-    const url = `${server.url}fresh-${repositories++}/`;
-    const made = await agent.task(taskCommand(access(url), true));
+    const url = host.url(`fresh-${repositories++}`);
+    const made = await host.agent.task(taskCommand(access(url), true));
     expect(made).toMatchObject({
       phase: "Succeeded",
       created: true,
       repositoryID: expect.stringMatching(/^[0-9a-f]{64}$/),
     });
-    const opened = await agent.task(taskCommand(access(url), true));
+    const opened = await host.agent.task(taskCommand(access(url), true));
     expect(opened).toMatchObject({ phase: "Succeeded", created: false, repositoryID: made.repositoryID! });
   });
 
   test("a missing one is not made where initialize is false", async () => {
-    const task = await agent.task(taskCommand(access(`${server.url}absent/`), false));
+    const task = await host.agent.task(taskCommand(access(host.url("absent")), false));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryNotInitialized", exitCode: 10 });
     expect(task.message).toContain("initialize: true");
   });
 
   test("a missing one whose id is known is never made again", async () => {
-    const task = await agent.task(taskCommand(access(`${server.url}lost/`, { repositoryID: "b".repeat(64) }), true));
+    const task = await host.agent.task(taskCommand(access(host.url("lost"), { repositoryID: "b".repeat(64) }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMissing", exitCode: 10 });
-    expect(readdirSync(`${folder.path}/repositories/data`)).not.toContain("lost");
+    expect(readdirSync(`${folder}/repositories/data`)).not.toContain("lost");
   });
 
   test("a wrong password is told from a missing repository", async () => {
-    const task = await agent.task(taskCommand(access(`${server.url}main/`, { password: { value: "wrong" } }), true));
+    const task = await host.agent.task(taskCommand(access(host.url("main"), { password: { value: "wrong" } }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "WrongPassword", exitCode: 12 });
   });
 
   test("another id than the pinned one is named", async () => {
-    const task = await agent.task(taskCommand(access(`${server.url}main/`, { repositoryID: "b".repeat(64) }), true));
+    const task = await host.agent.task(taskCommand(access(host.url("main"), { repositoryID: "b".repeat(64) }), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryMismatch" });
-    expect(task.message).toContain(id);
+    expect(task.message).toContain(host.id);
   });
 
   test("keys without a config are a broken repository, and the message says how it came to be", async () => {
-    const url = `${server.url}broken/`;
-    await agent.task(taskCommand(access(url), true));
-    rmSync(`${folder.path}/repositories/data/broken/config`, { force: true });
-    const task = await agent.task(taskCommand(access(url), true));
+    const url = host.url("broken");
+    await host.agent.task(taskCommand(access(url), true));
+    rmSync(`${folder}/repositories/data/broken/config`, { force: true });
+    const task = await host.agent.task(taskCommand(access(url), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryBroken" });
     expect(task.message).toContain("two initialisations at once");
   });
 
   test("a local path is refused by the host's rules, which name the flag that allows it", async () => {
-    const task = await agent.task(taskCommand(access(`${folder.path}/local`), true));
+    const task = await host.agent.task(taskCommand(access(`${folder}/local`), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "HostRefused" });
-    expect(task.message).toContain("--repository-scheme local");
+    expect(task.message).toContain("--repository-scheme (HOLDFAST_REPOSITORY_SCHEMES)");
   });
 
   test("a server that does not answer is named within seconds", async () => {
     const started = performance.now();
-    const task = await agent.task(taskCommand(access("rest:http://127.0.0.1:1/x/"), true));
+    const task = await host.agent.task(taskCommand(access("rest:http://127.0.0.1:1/x/"), true));
     expect(task).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
     expect(performance.now() - started).toBeLessThan(10_000);
   });
@@ -105,42 +84,42 @@ describe("opening a repository", () => {
 
 describe("an unreachable repository", () => {
   test("shows its reason within ten seconds, and the backup succeeds once it is back", async () => {
-    const first = await startRestServer({ plain: true, directory: `${folder.path}/later` });
-    const made = await agent.task(taskCommand(access(`${first.url}r/`), true));
+    const first = await startRestServer({ plain: true, directory: `${folder}/later` });
+    const made = await host.agent.task(taskCommand(access(`${first.url}r/`), true));
     await first.stop();
     apply([policy([source], { retries: 3 })], [access(`${first.url}r/`, { repositoryID: made.repositoryID! })]);
     const command = runCommand();
     const started = performance.now();
-    expect(agent.core.command(command)).toEqual({ state: "accepted" });
-    await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryUnreachable", 10_000);
+    expect(host.agent.core.command(command)).toEqual({ state: "accepted" });
+    await until("the reason shows", () => host.agent.record(command.id)?.reason === "RepositoryUnreachable", 10_000);
     expect(performance.now() - started).toBeLessThan(10_000);
-    expect(agent.progress.findLast(({ uid }) => uid === command.id)).toMatchObject({
+    expect(host.agent.progress.findLast(({ uid }) => uid === command.id)).toMatchObject({
       phase: "Running",
       reason: "RepositoryUnreachable",
     });
 
     await first.start();
-    expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 2 });
+    expect(await host.agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 2 });
     await first.stop();
   });
 
   test("that goes away in the middle of a backup shows as the run's reason", async () => {
     writeFileSync(`${source}/large`, randomBytes(3 * 1024 * 1024));
-    const first = await startRestServer({ plain: true, directory: `${folder.path}/flaky` });
-    const made = await agent.task(taskCommand(access(`${first.url}r/`), true));
+    const first = await startRestServer({ plain: true, directory: `${folder}/flaky` });
+    const made = await host.agent.task(taskCommand(access(`${first.url}r/`), true));
     apply(
       [policy([source], { limits: { uploadKiBps: 400 } })],
       [access(`${first.url}r/`, { repositoryID: made.repositoryID! })],
     );
     const command = runCommand();
-    agent.core.command(command);
+    host.agent.core.command(command);
     await until("bytes flow", () =>
-      agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
+      host.agent.progress.some(({ uid, progress }) => uid === command.id && progress !== undefined),
     );
     await first.stop();
-    await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryUnreachable", 30_000);
+    await until("the reason shows", () => host.agent.record(command.id)?.reason === "RepositoryUnreachable", 30_000);
     await first.start();
-    expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
+    expect(await host.agent.ended(command.id)).toMatchObject({ phase: "Succeeded", attempt: 1 });
     await first.stop();
     rmSync(`${source}/large`);
   });
@@ -151,52 +130,56 @@ test("a server that refuses the credentials is told from an unreachable one, and
   const secret = "s3cr3t-canary-value";
   const guarded = await startRestServer({
     plain: true,
-    directory: `${folder.path}/guarded`,
+    directory: `${folder}/guarded`,
     users: { [user]: secret },
   });
   const env = { RESTIC_REST_USERNAME: user, RESTIC_REST_PASSWORD: secret };
-  const made = await agent.task(taskCommand(access(`${guarded.url}fleet/`, { env }), true));
+  const made = await host.agent.task(taskCommand(access(`${guarded.url}fleet/`, { env }), true));
   expect(made.phase).toBe("Succeeded");
   const denied = { ...env, RESTIC_REST_PASSWORD: "wrong-canary-value" };
   apply([policy([source])], [access(`${guarded.url}fleet/`, { env: denied, repositoryID: made.repositoryID! })]);
   const command = runCommand();
-  const run = await agent.run(command);
+  const run = await host.agent.run(command);
   expect(run).toMatchObject({ phase: "Failed", reason: "RepositoryAccessDenied" });
   expect(JSON.stringify(run)).not.toContain("canary");
   // The user is no secret: its name stays readable in the url, where it often is a folder.
   expect(run.message).toContain("/fleet/");
-  expect(agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
+  expect(host.agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
   await guarded.stop();
 });
 
 test("a server without room is named as such", async () => {
-  const small = await startRestServer({ plain: true, directory: `${folder.path}/small`, maxSizeBytes: 100_000 });
-  const made = await agent.task(taskCommand(access(`${small.url}r/`), true));
+  const small = await startRestServer({ plain: true, directory: `${folder}/small`, maxSizeBytes: 100_000 });
+  const made = await host.agent.task(taskCommand(access(`${small.url}r/`), true));
   writeFileSync(`${source}/large`, randomBytes(400_000));
   apply([policy([source])], [access(`${small.url}r/`, { repositoryID: made.repositoryID! })]);
-  expect(await agent.run(runCommand())).toMatchObject({ phase: "Failed", reason: "RepositoryFull", snapshots: [] });
+  expect(await host.agent.run(runCommand())).toMatchObject({
+    phase: "Failed",
+    reason: "RepositoryFull",
+    snapshots: [],
+  });
   rmSync(`${source}/large`);
   await small.stop();
 });
 
 test("a server whose certificate nobody trusts is unreachable and says why; with its authority it is reached", async () => {
-  const trusted = await startRestServer({ directory: `${folder.path}/tls` });
-  const unknown = await agent.task(taskCommand(access(`${trusted.url}r/`), true));
+  const trusted = await startRestServer({ directory: `${folder}/tls` });
+  const unknown = await host.agent.task(taskCommand(access(`${trusted.url}r/`), true));
   expect(unknown).toMatchObject({ phase: "Failed", reason: "RepositoryUnreachable" });
-  expect(unknown.message).toContain("correct tls.caFrom");
+  expect(unknown.message).toContain("set or correct tls.caFrom");
   expect(unknown.message).toContain("certificate signed by unknown authority");
-  const known = await agent.task(taskCommand(access(`${trusted.url}r/`, { ca: trusted.ca }), true));
+  const known = await host.agent.task(taskCommand(access(`${trusted.url}r/`, { ca: trusted.ca }), true));
   expect(known).toMatchObject({ phase: "Succeeded", created: true });
   await trusted.stop();
 });
 
 test("a lock that another restic holds is waited for, and shows as the reason", async () => {
   const { restic } = await tools();
-  const url = `${server.url}locked/`;
-  const made = await agent.task(taskCommand(access(url), true));
+  const url = host.url("locked");
+  const made = await host.agent.task(taskCommand(access(url), true));
   // An exclusive lock without its owner, as a killed prune leaves it: taken here from a real one.
-  const env = { RESTIC_REPOSITORY: url, RESTIC_PASSWORD: PASSWORD, RESTIC_CACHE_DIR: `${otherCache.path}` };
-  const locks = `${folder.path}/repositories/data/locked/locks`;
+  const env = { RESTIC_REPOSITORY: url, RESTIC_PASSWORD: PASSWORD, RESTIC_CACHE_DIR: `${folder}/other-cache` };
+  const locks = `${folder}/repositories/data/locked/locks`;
   const check = execFileSync(
     "/bin/sh",
     [
@@ -210,12 +193,12 @@ test("a lock that another restic holds is waited for, and shows as the reason", 
   expect(Number(check)).toBeGreaterThan(1);
   apply([policy([source])], [access(url, { repositoryID: made.repositoryID! })]);
   const command = runCommand();
-  agent.core.command(command);
-  await until("the reason shows", () => agent.record(command.id)?.reason === "RepositoryLocked", 60_000);
-  expect(agent.record(command.id)!.message).toMatch(/held by .+@.+, process \d+, since /);
+  host.agent.core.command(command);
+  await until("the reason shows", () => host.agent.record(command.id)?.reason === "RepositoryLocked", 60_000);
+  expect(host.agent.record(command.id)!.message).toMatch(/held by .+@.+, process \d+, since /);
   rmSync(locks, { recursive: true });
   mkdirSync(locks);
-  expect(await agent.ended(command.id)).toMatchObject({ phase: "Succeeded" });
+  expect(await host.agent.ended(command.id)).toMatchObject({ phase: "Succeeded" });
 }, 180_000);
 
 describe("who holds the lock", () => {
@@ -244,7 +227,7 @@ exec ${restic} "$@"
     const hasty = (ms: number) => (ms === 30_000 ? 100 : ms);
     const clock = { ...systemClock, after: (ms: number, run: () => void) => systemClock.after(hasty(ms), run) };
     slow = await openAgent(scripted.path, { resticPath: at("restic"), clock });
-    slow.core.applyConfig(config([policy([source])], [access(`${server.url}main/`, { repositoryID: id })]));
+    slow.core.applyConfig(config([policy([source])], [pinned()]));
   });
   afterAll(async () => {
     await slow.close();

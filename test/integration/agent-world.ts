@@ -5,6 +5,7 @@ import { type Clock, systemClock } from "#base/clock.ts";
 import { seededRandom } from "#base/random.ts";
 import type { Command, RestoreCommand } from "#protocol/command.ts";
 import type { Config, PolicyPlan, RepositoryAccess } from "#protocol/config.ts";
+import { filesPlan, policyPlan } from "#protocol/fixtures.ts";
 import type { Record, RestoreRecord, RunRecord, TaskRecord } from "#protocol/record.ts";
 import { type AgentCore, openCore } from "../../agent/core.ts";
 import { readInventory } from "../../agent/inventory.ts";
@@ -73,26 +74,7 @@ export function access(url: string, change: Partial<RepositoryAccess> = {}): Rep
 }
 
 export function policy(paths: string[], change: Partial<PolicyPlan> = {}): PolicyPlan {
-  return {
-    uid: "policy-uid-1",
-    name: "nightly",
-    createdTime: "2026-01-01T00:00:00Z",
-    repository: "main",
-    files: {
-      paths,
-      requireMountpoint: false,
-      exclude: [],
-      excludeIfPresent: [],
-      excludeCaches: false,
-      oneFileSystem: false,
-    },
-    timeoutMs: 600_000,
-    retries: 0,
-    limits: {},
-    tags: [],
-    restic: { skipIfUnchanged: false },
-    ...change,
-  };
+  return policyPlan({ uid: "policy-uid-1", files: filesPlan({ paths }), timeoutMs: 600_000, ...change });
 }
 
 export function config(policies: PolicyPlan[], repositories: RepositoryAccess[], change: Partial<Config> = {}): Config {

@@ -43,8 +43,8 @@ function ready(status: "True" | "False", reason: string, message: string) {
   return write(Hosts, "web-1", hostWriter, { conditions });
 }
 
-async function run(name: string, phase: "Succeeded" | "Failed", reason: string) {
-  await create(BackupRuns, name, { policyRef: "www", hostRef: "web-1" });
+async function run(name: string, phase: "Succeeded" | "Failed", reason: string, policyRef = "www") {
+  await create(BackupRuns, name, { policyRef, hostRef: "web-1" });
   await write(BackupRuns, name, runWriter, { phase, reason, attempts: 1, completionTime: new Date().toISOString() });
 }
 
@@ -117,5 +117,22 @@ test("a run that names no policy is told of itself", async () => {
     interval: 50,
   });
   expect(await api.kubectl(["describe", "backuprun", "astray"])).toMatch(/Warning +BackupFailed.*PolicyNotFound/);
+  await end();
+});
+
+test("the failure of one policy does not hide that of another on the same host", async () => {
+  const spec = { hosts: { names: ["web-1"] }, repository: { name: "offsite" }, files: { paths: ["/srv"] } };
+  for (const name of ["db", "mail"]) await create(BackupPolicies, name, spec);
+  const end = await leader();
+  for (const name of ["db", "mail"]) await run(`${name}-fails`, "Failed", "RepositoryUnreachable", name);
+  await vi.waitFor(
+    async () => {
+      const { items } = await admin.client.list(Events, { namespace });
+      const notes = items.filter(({ regarding, reason }) => regarding.kind === "Host" && reason === "BackupFailed");
+      const failed = notes.flatMap(({ note }) => /The backup (db|mail) /.exec(note ?? "")?.[1] ?? []);
+      expect(failed.sort()).toEqual(["db", "mail"]);
+    },
+    { timeout: 20_000, interval: 50 },
+  );
   await end();
 });

@@ -1,6 +1,8 @@
 import { expect, test, vi } from "vitest";
 import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
+import type { Host } from "#crds/host.ts";
+import { sessionWriter } from "../../operator/controllers/host/writers.ts";
 import { BackupPolicies, BackupRuns, Hosts } from "../../operator/controllers/kinds.ts";
 import { runWriter } from "../../operator/controllers/one-shot/writers.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
@@ -203,4 +205,26 @@ test("many results within ten seconds cost a policy and a host one write each", 
   await world.until(Hosts, "p-1", ({ status }) => expect(status?.policies?.[0]?.lastRun).toBe("paced-5"), 25_000);
   expect(world.statusWrites("backuppolicies", "paced") - before.policy).toBeLessThanOrEqual(2);
   expect(world.statusWrites("hosts", "p-1") - before.host).toBeLessThanOrEqual(2);
+});
+
+test("a host that is away is said to lack a configuration that is made for it meanwhile, until that is taken back", async () => {
+  await world.create(Hosts, "away", {}, { labels: { of: "away" } });
+  const made = await world.until(Hosts, "away", ({ status }) => expect(status?.config?.desired).toBeDefined());
+  const said = (type: string, status: string, reason: string) => {
+    return { type, status, reason, message: "said by the test", lastTransitionTime: "2026-01-01T00:00:00Z" };
+  };
+  await world.write(Hosts, "away", sessionWriter, {
+    session: { epoch: 1, replica: "op-1", disconnectedTime: "2026-01-01T00:00:00Z" },
+    config: { applied: made.status?.config?.desired },
+    conditions: [said("Connected", "False", "Disconnected"), said("ConfigApplied", "True", "Applied")],
+  });
+  const policy = await world.create(BackupPolicies, "meanwhile", spec({ hosts: { names: ["away"] } }));
+  const applied = (status: string, reason: string) => (host: Host) => {
+    expect(findCondition(host.status?.conditions, "ConfigApplied")).toMatchObject({ status, reason });
+    expect(findCondition(host.status?.conditions, "Connected")).toMatchObject({ reason: "Disconnected" });
+    expect(host.status?.session?.epoch).toBe(1);
+  };
+  await world.until(Hosts, "away", applied("False", "Pending"));
+  await world.its().client.delete(BackupPolicies, policy.metadata);
+  await world.until(Hosts, "away", applied("True", "Applied"));
 });

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { Repository } from "#crds/repository.ts";
-import { BackupPolicies, Hosts, Repositories } from "../../operator/controllers/kinds.ts";
+import { BackupPolicies, BackupRuns, Hosts, Repositories, Restores } from "../../operator/controllers/kinds.ts";
+import { runWriter } from "../../operator/controllers/one-shot/writers.ts";
 import { repositoryTaskWriter } from "../../operator/controllers/repository/writers.ts";
 import { findCondition } from "../../operator/kube/conditions.ts";
 import { controllersWorld, expectReady } from "./controllers-world.ts";
@@ -86,7 +87,11 @@ test("from a missing Secret to Ready, it says at each step what is awaited", asy
   await tried("steps", { phase: "Succeeded", hostRef: "s-1" }, "5f".repeat(32));
   const ready = await world.until(Repositories, "steps", (object) => expectReady(object, "True", "Opened"));
   expect(findCondition(ready.status?.conditions, "Stalled")).toBeUndefined();
-  expect(ready.status).toMatchObject({ initializer: { hostRef: "s-1" }, repositoryID: "5f".repeat(32) });
+  expect(ready.status).toMatchObject({
+    initializer: { hostRef: "s-1" },
+    repositoryID: "5f".repeat(32),
+    display: { id: "5f5f5f5f" },
+  });
   await world.until(BackupPolicies, "steps", (object) => expectReady(object, "True", "Ready"));
   await world.until(Hosts, "s-1", (object) => {
     expectReady(object, "True", "Connected");
@@ -153,4 +158,53 @@ test("of two resources of one repository the younger stays when it alone was ope
   );
   expect(message(duplicate)).toMatch(`Repository ${world.namespace}/late has the same url`);
   expectReady(await world.get(Repositories, "late"), "True", "Opened");
+});
+
+test("Secrets that a run has failed over are looked at again at once, not after minutes", async () => {
+  await secret("changed");
+  const { metadata } = await world.create(Hosts, "c-1", {});
+  await world.create(Repositories, "changed", spec("changed"));
+  await world.create(BackupPolicies, "changed", policy("changed", ["c-1"]));
+  await tried("changed", { phase: "Succeeded", hostRef: "c-1" }, "2b".repeat(32));
+  await world.until(Repositories, "changed", (object) => expectReady(object, "True", "Opened"));
+  const identity = { namespace: world.namespace, name: "c-1", uid: metadata.uid };
+  const password = async () => {
+    const { config } = await world.its().desired.desired(identity, []);
+    return config?.repositories[0]?.password;
+  };
+  // Read again now that it is open: from here on they would be looked at every five minutes.
+  await world.kubectl(["annotate", "repository", "changed", "read=again"]);
+  const { caches } = world.its();
+  const seen = () => caches.repositories.get({ ...identity, name: "changed" })?.metadata.annotations;
+  await expect.poll(seen).toEqual({ read: "again" });
+  await expect.poll(password).toEqual({ value: "correct-horse" });
+  const data = { password: Buffer.from("battery-staple").toString("base64") };
+  await world.kubectl(["patch", "secret", "changed-password", `-p=${JSON.stringify({ data })}`]);
+  expect(await password()).toEqual({ value: "correct-horse" });
+
+  await world.create(BackupRuns, "changed-1", { policyRef: "changed", hostRef: "c-1" });
+  await world.write(BackupRuns, "changed-1", runWriter, { phase: "Running", attempts: 1 });
+  await expect
+    .poll(() => world.its().caches.runs.get({ ...identity, name: "changed-1" })?.status?.phase)
+    .toBe("Running");
+  const completionTime = new Date().toISOString();
+  await world.write(BackupRuns, "changed-1", runWriter, { phase: "Failed", reason: "WrongPassword", completionTime });
+  await expect.poll(password, { timeout: 30_000 }).toEqual({ value: "battery-staple" });
+});
+
+test("a repository is created for the sake of a policy, never for a restore's", async () => {
+  await secret("typo");
+  const { metadata } = await world.create(Hosts, "r-1", {});
+  await world.connect("r-1");
+  await world.create(Repositories, "typo", spec("typo"));
+  const target = { hostRef: "r-1", path: "/var/lib/holdfast/restore/typo" };
+  await world.create(Restores, "typo", { source: { repository: "typo", snapshot: "latest", policy: "www" }, target });
+  await world.until(Repositories, "typo", ({ status }) => expect(status?.initializer?.hostRef).toBe("r-1"));
+  const create = async () => {
+    const { commands } = await world.its().desired.desired({ ...metadata, namespace: world.namespace }, []);
+    return commands.map((command) => command.type === "task" && command.create);
+  };
+  await expect.poll(create).toEqual([false]);
+  await world.create(BackupPolicies, "typo", policy("typo", ["r-1"]));
+  await expect.poll(create).toEqual([true]);
 });

@@ -170,7 +170,9 @@ export function controllersWorld(options: { pace?: number } = {}) {
   };
 }
 
-export function ready(object: { status?: Host["status"] } & KubeObject): [string | undefined, string | undefined] {
+export function ready(
+  object: { status?: Pick<NonNullable<Host["status"]>, "conditions"> } & KubeObject,
+): [string | undefined, string | undefined] {
   const condition = findCondition(object.status?.conditions, "Ready");
   return [condition?.status, condition?.reason];
 }

@@ -1,18 +1,15 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { Controller, type Reconcile, watch } from "../../operator/kube/controller.ts";
 import { generationChanged } from "../../operator/kube/predicates.ts";
 import type { REFLECTOR_TIMING } from "../../operator/kube/reflector.ts";
 import { type ConfigMap, ConfigMaps, keyOf, Namespaces, refOf } from "../../operator/kube/resource.ts";
 import { testNamespace } from "../namespace.ts";
-import { informersOf, type KubeParts, kubeParts, QUICK } from "./kube-parts.ts";
+import { informersOf, kubeParts, QUICK } from "./kube-parts.ts";
 import { KubeProxy } from "./kube-proxy.ts";
 
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 20_000, interval: 20 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 const create = (name: string, labels: Record<string, string>, data: Record<string, string> = {}) =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { ManualClock } from "#base/manual-clock.ts";
 import { EventRecorder } from "../../operator/kube/events.ts";
 import { type ConfigMap, ConfigMaps, Events } from "../../operator/kube/resource.ts";
@@ -7,10 +7,7 @@ import { type KubeParts, kubeParts } from "./kube-parts.ts";
 
 const { cluster, namespace, kubectl } = testNamespace();
 const WAIT = { timeout: 20_000, interval: 20 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 const subject = (name: string): Promise<ConfigMap> =>

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import type { ObjectMeta } from "#crds/meta.ts";
 import type { Informer } from "../../operator/kube/informer.ts";
 import { type ConfigMap, ConfigMaps, holdfast, type KubeObject, keyOf, Secrets } from "../../operator/kube/resource.ts";
@@ -8,10 +8,7 @@ import { KubeProxy } from "./kube-proxy.ts";
 
 const { cluster, namespace, kubectl } = testNamespace();
 const WAIT = { timeout: 20_000, interval: 20 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 /** Each test sees only its own objects: those with its label. */

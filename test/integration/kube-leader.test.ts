@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { afterAll, expect, onTestFinished, test } from "vitest";
 import { systemClock } from "#base/clock.ts";
 import { LEADER_TIMING, LeaderElector } from "../../operator/kube/leader.ts";
 import { Leases } from "../../operator/kube/resource.ts";
@@ -13,10 +13,7 @@ import { KubeProxy } from "./kube-proxy.ts";
 const { cluster, namespace } = testNamespace();
 const WAIT = { timeout: 30_000, interval: 10 };
 const SHORT = { leaseMs: 4000, renewDeadlineMs: 3000, retryMs: 300 };
-let admin: KubeParts;
-beforeAll(async () => {
-  admin = await kubeParts(cluster.kubeconfig);
-});
+const admin = await kubeParts(cluster.kubeconfig);
 afterAll(() => admin.client.close());
 
 const lease = (name: string) => admin.client.get(Leases, { namespace, name });

@@ -24,6 +24,11 @@ const namespace = "default";
 const create = (label: string, name: string) =>
   admin.client.create(ConfigMaps, { metadata: { namespace, name, labels: { test: label } } });
 const remove = (name: string) => admin.client.delete(ConfigMaps, { namespace, name });
+const names = (informer: { list(): readonly { metadata: { name: string } }[] }) =>
+  informer
+    .list()
+    .map(({ metadata }) => metadata.name)
+    .sort();
 
 test("an API server that is killed and comes back finds the cache and its handlers where they were", async () => {
   await create("killed", "k-kept");
@@ -46,16 +51,7 @@ test("an API server that is killed and comes back finds the cache and its handle
   // Through a client of its own, so that these may come before the cache has found its way back.
   await create("killed", "k-new");
   await remove("k-removed");
-  await expect
-    .poll(
-      () =>
-        informer
-          .list()
-          .map(({ metadata }) => metadata.name)
-          .sort(),
-      WAIT,
-    )
-    .toEqual(["k-kept", "k-new"]);
+  await expect.poll(() => names(informer), WAIT).toEqual(["k-kept", "k-new"]);
   await expect.poll(healthy, WAIT).toBe(1);
   // Each change once, however the cache came to know of it.
   expect(seen.slice(2).sort()).toEqual(["added k-new", "deleted k-removed"]);
@@ -83,16 +79,7 @@ test("a watch whose place in the history was compacted away (410) lists again an
   await cluster.stopApiServer();
   await cluster.startApiServer();
   proxy.forward();
-  await expect
-    .poll(
-      () =>
-        informer
-          .list()
-          .map(({ metadata }) => metadata.name)
-          .sort(),
-      WAIT,
-    )
-    .toEqual(["c-kept", "c-new"]);
+  await expect.poll(() => names(informer), WAIT).toEqual(["c-kept", "c-new"]);
   expect(seen.slice(2).sort()).toEqual(["added c-new", "deleted c-removed"]);
   expect(parts.lines.filter(({ fields }) => fields["code"] === "kube/gone")).toHaveLength(1);
   expect(await parts.metric(`informer_relists_total{kind="configmaps",namespace="${namespace}"}`)).toBe(1);
@@ -133,7 +120,6 @@ test("a list whose moment is compacted away between two pages begins again, and 
   });
   await expect.poll(() => informer.hasSynced, WAIT).toBe(true);
   expect(interrupted).toBe(true);
-  const names = informer.list().map(({ metadata }) => metadata.name);
-  expect(names.sort()).toEqual(["p-1", "p-2", "p-3", "p-4", "p-5", "p-6", "p-late"]);
+  expect(names(informer)).toEqual(["p-1", "p-2", "p-3", "p-4", "p-5", "p-6", "p-late"]);
   expect(parts.lines.filter(({ fields }) => fields["code"] === "kube/gone")).toHaveLength(1);
 });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
-import type { Hello } from "#protocol/frames.ts";
+import { agentFacts, helloFrame } from "#protocol/fixtures.ts";
 import { openCaches } from "../../operator/controllers/caches.ts";
 import { Hosts } from "../../operator/controllers/kinds.ts";
 import type { OpenRequest } from "../../operator/hub/ports.ts";
@@ -58,27 +58,9 @@ async function hostNamed(name: string): Promise<OpenRequest["host"]> {
 }
 
 function request(host: OpenRequest["host"], receivedAt: number): OpenRequest {
-  const hello: Hello = {
-    type: "hello",
-    protocol: 1,
-    hostUID: host.uid,
-    bootID: "boot",
-    agent: {
-      version: "0.1.0",
-      restic: "",
-      os: "linux",
-      arch: "x64",
-      hostname: host.name,
-      kernel: "6",
-      installedAs: "Process",
-      capabilities: [],
-    },
-    wallTime: new Date().toISOString(),
-    highestEpoch: 0,
-    config: { policies: [] },
-    active: [],
-  };
-  return { host, hello, receivedAt, facts: { clock: { skewMs: 0, state: "in-sync" } } };
+  const hello = helloFrame({ hostUID: host.uid, agent: agentFacts({ hostname: host.name }) });
+  const facts = { clock: { skewMs: 0, state: "in-sync" as const } };
+  return { host, stillHolds: async () => true, hello, receivedAt, facts };
 }
 
 const session = async (name: string) =>

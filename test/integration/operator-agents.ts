@@ -1,9 +1,12 @@
+import { afterAll, beforeAll } from "vitest";
 import WebSocket from "ws";
 import { TICKET_HEADER } from "#protocol/enroll.ts";
+import { agentFacts, helloFrame, runRecord } from "#protocol/fixtures.ts";
 import type { AgentFrame, Hello, ServerFrame } from "#protocol/frames.ts";
+import type { RunRecord } from "#protocol/record.ts";
 import type { TestNamespace } from "../namespace.ts";
 import { createToken, credentialOf, enroll, type Machine, machine } from "./operator-http.ts";
-import { type OperatorProcess, until } from "./operator-process.ts";
+import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
 
 type FrameOf<T extends ServerFrame["type"]> = Extract<ServerFrame, { type: T }>;
 
@@ -86,36 +89,32 @@ export class RawAgents {
     return agent;
   }
 
-  /** Connects and says hello. `answer`: the first hello_ack or error. */
+  /** Connects and says hello. */
   async session(of: EnrolledMachine, more: Partial<Pick<Hello, "nonce" | "highestEpoch" | "config">> = {}) {
+    const agent = await this.connection(of);
+    return { agent, ...(await this.greet(agent, of, more)) };
+  }
+
+  /** Connects, which must be granted. */
+  async connection(of: EnrolledMachine): Promise<RawAgent> {
     const agent = await this.connect(of.who, of.ticket);
     if (typeof agent === "number") throw new Error(`the operator answered ${agent}`);
-    agent.send({
-      type: "hello",
-      protocol: 1,
-      hostUID: of.uid,
-      bootID: "boot-1",
-      agent: {
-        version: "0.1.0",
-        restic: "0.19.1",
-        os: "linux",
-        arch: "x64",
-        hostname: of.name,
-        kernel: "6.1",
-        installedAs: "Process",
-        capabilities: ["backup"],
-      },
-      wallTime: new Date().toISOString(),
-      highestEpoch: 0,
-      config: { policies: [] },
-      active: [],
-      ...more,
-    });
+    return agent;
+  }
+
+  /** Says hello. `answer`: the first hello_ack or error. */
+  async greet(
+    agent: RawAgent,
+    of: EnrolledMachine,
+    more: Partial<Pick<Hello, "nonce" | "highestEpoch" | "config">> = {},
+  ) {
+    const facts = agentFacts({ hostname: of.name, capabilities: ["backup"] });
+    agent.send(helloFrame({ hostUID: of.uid, bootID: "boot-1", agent: facts, ...more }));
     const answer = await until("an answer to hello", () => {
       const index = agent.frames.findIndex(({ type }) => type === "hello_ack" || type === "error");
       return index < 0 ? undefined : agent.frames.splice(index, 1)[0];
     });
-    return { agent, ack: answer as FrameOf<"hello_ack">, answer };
+    return { ack: answer as FrameOf<"hello_ack">, answer };
   }
 
   /** Cuts all connections. */
@@ -123,4 +122,26 @@ export class RawAgents {
     for (const agent of this.#open) agent.socket.terminate();
     this.#open.clear();
   }
+}
+
+/** Call it at the top of a test file: an operator that works in `at`, and agents for it, until its tests are over. */
+export function testOperator(at: TestNamespace, settings?: () => Promise<Record<string, string>>) {
+  let operator: OperatorProcess;
+  const agents = new RawAgents(at, () => operator);
+  beforeAll(async () => {
+    operator = await startOperator(at.cluster, at.namespace, await settings?.());
+  });
+  afterAll(async () => {
+    agents.cut();
+    await operator?.stop("SIGKILL");
+  });
+  return { agents, operator: () => operator };
+}
+
+type Subject = { readonly name: string; readonly uid: string };
+
+/** What an agent says of a run that succeeded, or what `more` makes of it. */
+export function recordOf(run: Subject, policy: Subject, more: Partial<RunRecord> = {}): RunRecord {
+  const { uid, name } = policy;
+  return runRecord({ uid: run.uid, name: run.name, policy: { uid, name }, ...more });
 }

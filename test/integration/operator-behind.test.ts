@@ -1,17 +1,21 @@
 import { randomBytes } from "node:crypto";
 import { Registry } from "prom-client";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { ManualClock } from "#base/manual-clock.ts";
 import type { BackupPolicySpec } from "#crds/backuppolicy.ts";
 import { sha256 } from "#protocol/canonical.ts";
 import { formatCredential } from "#protocol/enroll.ts";
+import { runRecord } from "#protocol/fixtures.ts";
 import { runID, runName } from "#protocol/names.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import { openCaches } from "../../operator/controllers/caches.ts";
 import { BackupPolicies, BackupRuns, Hosts } from "../../operator/controllers/kinds.ts";
 import { runController } from "../../operator/controllers/run/reconcile.ts";
 import { CredentialAuthenticator } from "../../operator/hub/authenticator.ts";
+import { CommandAnswers } from "../../operator/hub/command-sink.ts";
 import { credentialSecret } from "../../operator/hub/credential-secret.ts";
 import { LastWrites } from "../../operator/hub/last-writes.ts";
+import { ProgressWriter } from "../../operator/hub/progress-sink.ts";
 import { ResourceRecords } from "../../operator/hub/record-sink.ts";
 import { TaskRecords } from "../../operator/hub/task-records.ts";
 import { loadInstallation } from "../../operator/installation/installation.ts";
@@ -58,14 +62,11 @@ function records(): ResourceRecords {
   return new ResourceRecords({ ...direct, caches, lastWrites: new LastWrites(), tasks, registry: new Registry() });
 }
 
-function succeeded(
+const succeeded = (
   run: { name: string; uid: string },
   policy: RunRecord["policy"],
   more: Partial<RunRecord> = {},
-): RunRecord {
-  const how = { attempt: 1, phase: "Succeeded", reason: "Completed", message: "" } as const;
-  return { kind: "run", ...how, ...run, policy, trigger: "Manual", snapshots: [], ...more };
-}
+): RunRecord => runRecord({ ...run, policy, ...more });
 
 test("a result of a run that was made again under its name is written to that one", async () => {
   const { namespace } = at;
@@ -100,6 +101,43 @@ test("a result of a host and a policy this replica has not heard of yet is writt
   expect(await records().write(of, record, never)).toEqual({ result: "written" });
 });
 
+test("a command that its host refuses again and again is looked at a few times, not each time", async () => {
+  const { namespace } = at;
+  const [run] = caches.activeRunsByHost(`${namespace}/old`);
+  let asked = 0;
+  const counted = await kubeParts(at.cluster.kubeconfig, { onRequest: () => asked++ });
+  onTestFinished(() => counted.client.close());
+  const tries = { tried: () => undefined, ended() {} };
+  const tasks = new TaskRecords({ ...counted, caches, tries });
+  const answers = new CommandAnswers({ ...counted, caches, tasks, tries, signal: never });
+  const answer = { id: run?.metadata.uid ?? "", state: "refused" } as const;
+  for (let times = 0; times < 200; times++) answers.answered({ namespace, name: "old", uid: "-" }, answer);
+  // Requests are sent in the order in which they were asked for.
+  await counted.client.get(Hosts, { namespace, name: "old" });
+  expect(asked).toBeGreaterThan(1);
+  expect(asked).toBeLessThan(10);
+});
+
+test("a host whose progress changes all the time leaves room for that of the others", async () => {
+  const { namespace } = at;
+  const { name, uid } = caches.activeRunsByHost(`${namespace}/old`)[0]?.metadata ?? { name: "", uid: "" };
+  let asked = 0;
+  const counted = await kubeParts(at.cluster.kubeconfig, { onRequest: () => asked++ });
+  onTestFinished(() => counted.client.close());
+  const clock = new ManualClock();
+  const lastWrites = new LastWrites();
+  lastWrites.set(uid, { phase: "Running", reason: "Running", at: 0 });
+  const writer = new ProgressWriter({ ...counted, clock, caches, lastWrites, tasks: { progress() {} } });
+  const frame = { type: "progress", kind: "run", uid, name, attempt: 1, phase: "Running", message: "" } as const;
+  for (let times = 0; times < 60; times++) {
+    writer.report({ namespace, name: "old", uid: "-" }, { ...frame, reason: `Reason${times}` });
+    // Requests are sent in the order in which they were asked for.
+    await counted.client.get(Hosts, { namespace, name: "old" });
+  }
+  expect(asked - 60).toBeGreaterThan(1);
+  expect(asked - 60).toBeLessThanOrEqual(20);
+});
+
 test("a Host that was deleted and enrolled again is known by its new credential", async () => {
   const { namespace } = at;
   await direct.client.delete(Hosts, { namespace, name: "old" });
@@ -111,7 +149,7 @@ test("a Host that was deleted and enrolled again is known by its new credential"
   const authenticator = new CredentialAuthenticator({ ...direct, caches, installation, watchNamespaces: undefined });
   const authorization = `Bearer ${formatCredential({ namespace, host: "old", secret })}`;
   const answer = await authenticator.authenticate({ authorization, ticket: undefined, remoteAddress: "" }, never);
-  expect(answer).toEqual({ host: { namespace, name: "old", uid: host.metadata.uid } });
+  expect(answer).toMatchObject({ host: { namespace, name: "old", uid: host.metadata.uid } });
 });
 
 test("a run whose policy and host the leader has not heard of yet is not said to name what is not there", async () => {

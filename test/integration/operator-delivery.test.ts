@@ -1,46 +1,22 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test } from "vitest";
 import type { RunRecord, TaskRecord } from "#protocol/record.ts";
 import { testNamespace } from "../namespace.ts";
-import { type EnrolledMachine, type RawAgent, RawAgents } from "./operator-agents.ts";
-import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
+import { type EnrolledMachine, type RawAgent, recordOf, testOperator } from "./operator-agents.ts";
+import { condition, until } from "./operator-process.ts";
 
 const at = testNamespace();
-const agents = new RawAgents(at, () => operator);
+const { create, get } = at;
+const { agents, operator } = testOperator(at);
 const repositoryID = "c".repeat(64);
 const password = "correct horse battery staple";
-let operator: OperatorProcess;
 let host: EnrolledMachine;
 let agent: RawAgent;
 let seq = 0;
 
 beforeAll(async () => {
-  operator = await startOperator(at.cluster, at.namespace);
   host = await agents.enrol("web-1");
   agent = (await agents.session(host)).agent;
 });
-
-afterAll(async () => {
-  agents.cut();
-  await operator?.stop("SIGKILL");
-});
-
-async function get(kind: string, name: string) {
-  return JSON.parse(await at.kubectl(["get", kind, name, "-o", "json"]));
-}
-
-async function create(kind: string, name: string, spec: object) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec };
-  return JSON.parse(await at.kubectl(["create", "-o", "json", "-f", "-"], JSON.stringify(manifest)));
-}
-
-/** Waits until a condition of an object is what `want` says, `<status> <reason>`. */
-function condition(kind: string, name: string, type: string, want: string): Promise<true> {
-  return until(`${type} of ${kind} ${name} to be ${want}`, async () => {
-    const { status } = await get(kind, name);
-    const found = status?.conditions?.find((one: { type: string }) => one.type === type);
-    return found && `${found.status} ${found.reason}` === want ? true : undefined;
-  });
-}
 
 async function deliver(record: RunRecord | TaskRecord): Promise<void> {
   agent.send({ type: "record", stream: "stream-1", seq: ++seq, record });
@@ -101,7 +77,7 @@ test("a repository is opened by the agent chosen for it, which gets its secrets;
     repositoryID,
     lastOpen: { phase: "Succeeded", hostRef: "web-1", created: true, observedGeneration: 1 },
   });
-  await condition("repository", "offsite", "Ready", "True Opened");
+  await condition(at, "repository", "offsite", "Ready", "True Opened");
 });
 
 test("its policy reaches the agent, and the Host says so once it is on its disk", async () => {
@@ -113,28 +89,17 @@ test("its policy reaches the agent, and the Host says so once it is on its disk"
   expect(config.policies).toMatchObject([{ uid: policy.metadata.uid, name: "www", files: { paths: ["/srv/www"] } }]);
   expect(config.repositories).toMatchObject([{ name: "offsite", repositoryID, password: { value: password } }]);
   agent.send({ type: "config_applied", id: config.id });
-  await condition("host", "web-1", "ConfigApplied", "True Applied");
+  await condition(at, "host", "web-1", "ConfigApplied", "True Applied");
   await until("desired and applied to agree", async () => {
     const { status } = await get("host", "web-1");
     return status.config?.desired === config.id && status.config.applied === config.id ? true : undefined;
   });
-  await condition("backuppolicy", "www", "Ready", "True Ready");
+  await condition(at, "backuppolicy", "www", "Ready", "True Ready");
 });
 
 function running(run: { metadata: { name: string; uid: string } }, policyUID: string): RunRecord {
-  return {
-    kind: "run",
-    uid: run.metadata.uid,
-    name: run.metadata.name,
-    attempt: 1,
-    phase: "Running",
-    reason: "Running",
-    message: "",
-    startTime: new Date().toISOString(),
-    policy: { uid: policyUID, name: "www" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const how = { phase: "Running", reason: "Running", startTime: new Date().toISOString() } as const;
+  return recordOf(run.metadata, { uid: policyUID, name: "www" }, how);
 }
 
 test("a BackupRun becomes a command at once; its progress and its result become its status, in three writes", async () => {
@@ -281,7 +246,7 @@ test("a repository with another id at its address is refused, and the pinned one
 });
 
 test("nothing secret is in the log, all that was handed out is in its audit lines, and no right was missing", async () => {
-  const log = operator.log();
+  const log = operator().log();
   expect(log).not.toContain(password);
   expect(log).not.toContain(host.who.secret);
   const audits = log

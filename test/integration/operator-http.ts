@@ -75,12 +75,11 @@ export function credentialOf(namespace: string, { hostname, secret }: Machine): 
 
 /** Creates an EnrollmentToken and returns its token once the operator has made it. */
 export async function createToken(at: TestNamespace, name: string, spec: object = {}): Promise<string> {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind: "EnrollmentToken", metadata: { name }, spec };
-  await at.kubectl(["create", "-f", "-"], JSON.stringify(manifest));
+  await at.create("EnrollmentToken", name, spec);
   return until(`EnrollmentToken ${name}`, async () => {
-    const token = JSON.parse(await at.kubectl(["get", "enrollmenttoken", name, "-o", "json"]));
+    const token = await at.get("enrollmenttoken", name);
     if (token.status?.expiresAt === undefined) return undefined;
-    const secret = JSON.parse(await at.kubectl(["get", "secret", token.status.secretRef.name, "-o", "json"]));
+    const secret = await at.get("secret", token.status.secretRef.name);
     return Buffer.from(secret.data.token, "base64").toString("utf8");
   });
 }

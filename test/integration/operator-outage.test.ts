@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import WebSocket from "ws";
-import type { RunRecord } from "#protocol/record.ts";
 import { type Cluster, startCluster } from "../../hack/cluster/cluster.ts";
 import { applyCRDs } from "../../hack/cluster/crds.ts";
 import { kubectl } from "../../hack/cluster/kubectl.ts";
-import type { TestNamespace } from "../namespace.ts";
-import { RawAgents } from "./operator-agents.ts";
+import { inNamespace, type TestNamespace } from "../namespace.ts";
+import { RawAgents, recordOf } from "./operator-agents.ts";
 import { call } from "./operator-http.ts";
 import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
 
@@ -19,9 +18,7 @@ beforeAll(async () => {
   cluster = await startCluster({ report: () => {} });
   await applyCRDs(cluster);
   const namespace = "outage";
-  const inNamespace = (args: readonly string[], input?: string) =>
-    kubectl(cluster, ["--namespace", namespace, ...args], input);
-  at = { cluster, namespace, kubectl: inNamespace };
+  at = inNamespace(cluster, namespace);
   await kubectl(cluster, ["create", "namespace", namespace]);
   operator = await startOperator(cluster, namespace);
   agents = new RawAgents(at, () => operator);
@@ -33,34 +30,18 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-async function create(kind: string, name: string, spec: object) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec };
-  return JSON.parse(await at.kubectl(["create", "-o", "json", "-f", "-"], JSON.stringify(manifest)));
-}
-
 test("while the API server is away agents stay connected and probes green; results wait and are acknowledged once it is back", async () => {
   const host = await agents.enrol("web-1");
   const { agent } = await agents.session(host);
-  const policy = await create("BackupPolicy", "www", {
+  const policy = await at.create("BackupPolicy", "www", {
     hosts: { names: ["web-1"] },
     repository: { name: "missing" },
     files: { paths: ["/srv"] },
   });
-  const run = await create("BackupRun", "now", { policyRef: "www", hostRef: "web-1" });
+  const run = await at.create("BackupRun", "now", { policyRef: "www", hostRef: "web-1" });
 
   await cluster.stopApiServer("SIGKILL");
-  const record: RunRecord = {
-    kind: "run",
-    uid: run.metadata.uid,
-    name: "now",
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "",
-    policy: { uid: policy.metadata.uid, name: "www" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const record = recordOf(run.metadata, policy.metadata);
   agent.send({ type: "record", stream: "s", seq: 1, record });
   await until("the operator to miss its API server", async () => {
     const away = operator.log().includes("did not answer");
@@ -73,7 +54,7 @@ test("while the API server is away agents stay connected and probes green; resul
 
   await cluster.startApiServer();
   await agent.next("ack");
-  const { status } = JSON.parse(await at.kubectl(["get", "backuprun", "now", "-o", "json"]));
+  const { status } = await at.get("backuprun", "now");
   expect(status.phase).toBe("Succeeded");
   expect(agent.socket.readyState).toBe(WebSocket.OPEN);
 });
@@ -81,24 +62,13 @@ test("while the API server is away agents stay connected and probes green; resul
 test("an operator that is killed with a result in its hands has not acknowledged it: sent again, it is written once", async () => {
   const host = await agents.enrol("db-1");
   const first = await agents.session(host);
-  const policy = await create("BackupPolicy", "db", {
+  const policy = await at.create("BackupPolicy", "db", {
     hosts: { names: ["db-1"] },
     repository: { name: "missing" },
     files: { paths: ["/srv"] },
   });
-  const run = await create("BackupRun", "killed", { policyRef: "db", hostRef: "db-1" });
-  const record: RunRecord = {
-    kind: "run",
-    uid: run.metadata.uid,
-    name: "killed",
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "",
-    policy: { uid: policy.metadata.uid, name: "db" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const run = await at.create("BackupRun", "killed", { policyRef: "db", hostRef: "db-1" });
+  const record = recordOf(run.metadata, policy.metadata);
   first.agent.send({ type: "record", stream: "s", seq: 1, record });
   await operator.stop("SIGKILL");
   expect(await first.agent.closed).toBe(1006);
@@ -107,6 +77,6 @@ test("an operator that is killed with a result in its hands has not acknowledged
   expect(second.ack.epoch).toBe(first.ack.epoch + 1);
   second.agent.send({ type: "record", stream: "s", seq: 1, record });
   expect(await second.agent.next("ack")).toMatchObject({ stream: "s", seq: 1 });
-  const { status } = JSON.parse(await at.kubectl(["get", "backuprun", "killed", "-o", "json"]));
+  const { status } = await at.get("backuprun", "killed");
   expect(status).toMatchObject({ phase: "Succeeded", attempts: 1 });
 });

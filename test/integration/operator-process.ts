@@ -6,6 +6,8 @@ import { systemRandom } from "#base/random.ts";
 import type { RunningCluster } from "../../hack/cluster/cluster.ts";
 import { kubectl } from "../../hack/cluster/kubectl.ts";
 import { freePort } from "../../hack/cluster/ports.ts";
+import { probe } from "../../hack/cluster/probe.ts";
+import type { TestNamespace } from "../namespace.ts";
 
 const path = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
 
@@ -76,7 +78,8 @@ export async function startOperator(
       });
     }
     const deadline = clock.monotonic() + START_MS;
-    while ((await get(port, "/readyz")) !== 200) {
+    // Who answers is not asked.
+    while ((await probe(request, { host: "127.0.0.1", port, path: "/readyz", rejectUnauthorized: false })) !== 200) {
       if (started.exitCode !== null || clock.monotonic() > deadline) {
         started.kill("SIGKILL");
         throw new Error(`the operator did not become ready; it logged:\n${log.slice(-8000)}`);
@@ -116,21 +119,6 @@ export async function startOperator(
   };
 }
 
-/** Status of a GET, without caring who answers: the readiness probe; 0 while nobody does. */
-function get(port: number, at: string): Promise<number> {
-  return new Promise((resolve) => {
-    const probe = request(
-      { host: "127.0.0.1", port, path: at, rejectUnauthorized: false, agent: false },
-      (response) => {
-        response.resume();
-        resolve(response.statusCode ?? 0);
-      },
-    );
-    probe.on("error", () => resolve(0));
-    probe.end();
-  });
-}
-
 /** Waits until `ask` gives something; throws with `what` after a time that is long for this machine. */
 export async function until<T>(
   what: string,
@@ -144,4 +132,13 @@ export async function until<T>(
     if (clock.monotonic() > deadline) throw new Error(`waited ${withinMs} ms in vain for ${what}`);
     await clock.sleep(25);
   }
+}
+
+/** Waits until a condition of an object is what `want` says, `<status> <reason>`. */
+export function condition(at: TestNamespace, kind: string, name: string, type: string, want: string): Promise<true> {
+  return until(`${type} of ${kind} ${name} to be ${want}`, async () => {
+    const { status } = await at.get(kind, name);
+    const found = status?.conditions?.find((one: { type: string }) => one.type === type);
+    return found && `${found.status} ${found.reason}` === want ? true : undefined;
+  });
 }

@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import type { RunRecord } from "#protocol/record.ts";
 import { testNamespace } from "../namespace.ts";
-import { RawAgents } from "./operator-agents.ts";
-import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
+import { RawAgents, recordOf } from "./operator-agents.ts";
+import { condition, type OperatorProcess, startOperator, until } from "./operator-process.ts";
 
 const at = testNamespace();
+const { create, get } = at;
 let left: OperatorProcess;
 let right: OperatorProcess;
 /** Where the agents go next. */
@@ -23,24 +23,6 @@ afterAll(async () => {
   await Promise.all([left?.stop("SIGKILL"), right?.stop("SIGKILL")]);
 });
 
-async function get(kind: string, name: string) {
-  return JSON.parse(await at.kubectl(["get", kind, name, "-o", "json"]));
-}
-
-async function create(kind: string, name: string, spec: object) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec };
-  return JSON.parse(await at.kubectl(["create", "-o", "json", "-f", "-"], JSON.stringify(manifest)));
-}
-
-/** Waits until a condition of a Host is what `want` says, `<status> <reason>`. */
-function condition(host: string, type: string, want: string): Promise<true> {
-  return until(`${type} of Host ${host} to be ${want}`, async () => {
-    const { status } = await get("host", host);
-    const found = status?.conditions?.find((one: { type: string }) => one.type === type);
-    return found && `${found.status} ${found.reason}` === want ? true : undefined;
-  });
-}
-
 test("an agent that moves to another replica ends its session at the one before, and a result goes through the new one", async () => {
   here = left;
   const host = await agents.enrol("mover");
@@ -55,18 +37,7 @@ test("an agent that moves to another replica ends its session at the one before,
   const second = await agents.session(host, { nonce: first.ack.nonce });
   expect(second.ack.epoch).toBe(first.ack.epoch + 1);
   expect(await first.agent.closed).toBe(4409);
-  const record: RunRecord = {
-    kind: "run",
-    uid: run.metadata.uid,
-    name: "moved",
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "",
-    policy: { uid: policy.metadata.uid, name: "moved" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const record = recordOf(run.metadata, policy.metadata);
   second.agent.send({ type: "record", stream: "s", seq: 1, record });
   await second.agent.next("ack");
   expect((await get("backuprun", "moved")).status.phase).toBe("Succeeded");
@@ -79,7 +50,7 @@ test("an agent that comes back to a replica with a newer configuration than that
   const first = await agents.session(host);
   const old = await first.agent.next("config");
   first.agent.send({ type: "config_applied", id: old.config.id });
-  await condition("returner", "ConfigApplied", "True Applied");
+  await condition(at, "host", "returner", "ConfigApplied", "True Applied");
 
   here = right;
   const second = await agents.session(host, { nonce: first.ack.nonce });
@@ -93,10 +64,10 @@ test("an agent that comes back to a replica with a newer configuration than that
     return found?.type === "config" ? found.config : undefined;
   });
   second.agent.send({ type: "config_applied", id: newer.id });
-  await condition("returner", "ConfigApplied", "True Applied");
+  await condition(at, "host", "returner", "ConfigApplied", "True Applied");
 
   here = left;
   const config = { id: newer.id, policies: newer.policies.map(({ uid }) => uid) };
   await agents.session(host, { nonce: second.ack.nonce, config });
-  await condition("returner", "ConfigApplied", "True Applied");
+  await condition(at, "host", "returner", "ConfigApplied", "True Applied");
 });

@@ -115,6 +115,24 @@ describe("a revocation is for good", () => {
   });
 });
 
+describe("a connection that waits with its hello", () => {
+  test.each([
+    ["early", "never had a session"],
+    ["late", "had one before"],
+  ])("until its Host (%s) was enrolled again is turned away, where its agent %s", async (name, before) => {
+    const first = await agents.enrol(name);
+    if (before === "had one before") (await agents.session(first)).agent.socket.terminate();
+    const token = await createToken(at, `${name}-again`, { hostName: name, reenroll: true });
+    const waiting = await agents.connection(first);
+    expect(await enroll(operator, token, machine(name))).toMatchObject({ status: 200 });
+    // So that a hello that is being accepted just now is overtaken, too.
+    const { status } = await parts.client.get(Hosts, ref(name));
+    expect(findCondition(status?.conditions, "Connected")).toMatchObject({ reason: "Reenrolled" });
+    expect((await agents.greet(waiting, first)).answer).toMatchObject({ type: "error", code: "host_unknown" });
+    expect(await waiting.closed).toBe(4403);
+  });
+});
+
 describe("an enrolment at another replica", () => {
   let desk: (client: Client) => EnrolmentDesk;
   let end: () => Promise<void>;
@@ -223,3 +241,34 @@ function interposed(client: Client, at: number, act: <T>(go: () => Promise<T>) =
   };
   return { client: wrapped, reached: () => calls >= at };
 }
+
+// The last ones: they use up what the address of all these agents may be refused.
+describe("at an address from which others are refused again and again", () => {
+  /** Again where the replica has had too many connections in all; the answer. */
+  const connect = (who: Machine, ticket?: string) =>
+    until("the replica to have time", async () => {
+      const answer = await agents.connect(who, ticket);
+      return answer === 503 ? undefined : answer;
+    });
+
+  /** Connects until it is told that it does so too often; what it was told before. */
+  async function wearOut(who: Machine, ticket?: string): Promise<unknown> {
+    const answers = new Set<unknown>();
+    while (!answers.has(429)) answers.add(await connect(who, ticket));
+    answers.delete(429);
+    return [...answers];
+  }
+
+  test("an agent that shows what was given to it is let in, whoever else is refused there", async () => {
+    const host = await agents.enrol("neighbour");
+    const revoked = await agents.enrol("restless");
+    await setRevoked("restless", true);
+    await withdrawn("restless");
+    expect(await wearOut(machine("stranger"))).toEqual([401]);
+    expect(await connect(host.who)).toBe(429);
+    // Nor does the ticket of another help a stranger.
+    expect(await connect(machine("neighbour"), host.ticket)).toBe(429);
+    expect(await wearOut(revoked.who, revoked.ticket)).toEqual([403]);
+    expect(await connect(host.who, host.ticket)).toBeTypeOf("object");
+  });
+});

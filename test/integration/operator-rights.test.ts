@@ -1,27 +1,18 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { Config } from "#protocol/config.ts";
 import { FaultProxy } from "../../hack/fault-proxy/fault-proxy.ts";
 import { testNamespace } from "../namespace.ts";
-import { type RawAgent, RawAgents } from "./operator-agents.ts";
+import { type RawAgent, testOperator } from "./operator-agents.ts";
 import { createToken, enroll, machine } from "./operator-http.ts";
-import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
+import { startOperator, until } from "./operator-process.ts";
 
 const at = testNamespace();
-let operator: OperatorProcess;
-const agents = new RawAgents(at, () => operator);
-
-beforeAll(async () => {
-  operator = await startOperator(at.cluster, at.namespace);
-});
+const { agents, operator } = testOperator(at);
 
 afterEach(() => agents.cut());
-
-afterAll(async () => {
-  await operator?.stop("SIGKILL");
-});
 
 test("an operator that is refused at its start asks again: an API server knows no rights when it has only just started", async () => {
   await using proxy = await FaultProxy.start({ cluster: at.cluster });
@@ -51,11 +42,6 @@ async function withRules(change: (rules: Rule[]) => Rule[]): Promise<() => Promi
   return async () => void (await apply(whole.rules));
 }
 
-async function create(kind: string, name: string, spec: object) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name }, spec };
-  return JSON.parse(await at.kubectl(["create", "-o", "json", "-f", "-"], JSON.stringify(manifest)));
-}
-
 test("a takeover that breaks off after the credential is completed by the repeat: the agent before has no session any more", async () => {
   const host = await agents.enrol("taken");
   const { agent } = await agents.session(host);
@@ -65,13 +51,13 @@ test("a takeover that breaks off after the credential is completed by the repeat
   );
   const heir = machine("taken");
   const broken = await until("the takeover to break off", async () => {
-    const tried = await enroll(operator, token, heir);
+    const tried = await enroll(operator(), token, heir);
     return tried.status === 503 ? tried : undefined;
   });
   expect(broken.code).toBe("unavailable");
   await giveBack();
   await until("the repeat to be granted", async () => {
-    return (await enroll(operator, token, heir)).status === 200 ? true : undefined;
+    return (await enroll(operator(), token, heir)).status === 200 ? true : undefined;
   });
   expect(await agent.closed).toBe(4409);
   const { answer } = await agents.session({ ...host, who: heir });
@@ -92,11 +78,11 @@ test("Secrets that could not be read after a restart are read again, and the hos
   const host = await agents.enrol("web-1");
   const first = await agents.session(host);
   await at.kubectl(["create", "secret", "generic", "offsite", "--from-literal=password=canary"]);
-  await create("Repository", "offsite", {
+  await at.create("Repository", "offsite", {
     url: "rest:https://backup.example.com/web/",
     passwordFrom: { secretKeyRef: { name: "offsite", key: "password" } },
   });
-  await create("BackupPolicy", "www", {
+  await at.create("BackupPolicy", "www", {
     hosts: { names: ["web-1"] },
     repository: { name: "offsite" },
     files: { paths: ["/srv"] },
@@ -117,7 +103,7 @@ test("Secrets that could not be read after a restart are read again, and the hos
   first.agent.send({ type: "record", stream: "s", seq: 1, record });
   const config = await configWith(first.agent, "carried out");
 
-  await operator.stop();
+  await operator().stop();
   const giveBack = await withRules((rules) =>
     rules.flatMap((rule) =>
       rule.resources.includes("secrets")
@@ -128,7 +114,7 @@ test("Secrets that could not be read after a restart are read again, and the hos
         : [rule],
     ),
   );
-  await operator.start();
+  await operator().start();
   const held = { id: config.id, policies: config.policies.map(({ uid }) => uid) };
   const { agent } = await agents.session(host, { nonce: first.ack.nonce, config: held });
   await configWith(agent, "kept");

@@ -1,29 +1,17 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import WebSocket from "ws";
 import { runID, runName } from "#protocol/names.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import { testNamespace } from "../namespace.ts";
-import { type EnrolledMachine, RawAgents } from "./operator-agents.ts";
+import { type EnrolledMachine, recordOf, testOperator } from "./operator-agents.ts";
 import { createToken, enroll, type Machine, machine } from "./operator-http.ts";
-import { type OperatorProcess, startOperator, until } from "./operator-process.ts";
+import { until } from "./operator-process.ts";
 
 const at = testNamespace();
-let operator: OperatorProcess;
-const agents = new RawAgents(at, () => operator);
-
-beforeAll(async () => {
-  operator = await startOperator(at.cluster, at.namespace);
-});
+const { create, get } = at;
+const { agents, operator } = testOperator(at);
 
 afterEach(() => agents.cut());
-
-afterAll(async () => {
-  await operator?.stop("SIGKILL");
-});
-
-async function get(kind: string, name: string) {
-  return JSON.parse(await at.kubectl(["get", kind, name, "-o", "json"]));
-}
 
 function condition(
   object: { status?: { conditions?: { type: string; status: string; reason: string }[] } },
@@ -31,11 +19,6 @@ function condition(
 ) {
   const found = object.status?.conditions?.find((one) => one.type === type);
   return found && `${found.status} ${found.reason}`;
-}
-
-async function create(kind: string, name: string, spec: object, metadata: object = {}) {
-  const manifest = { apiVersion: "holdfast.dev/v1alpha1", kind, metadata: { name, ...metadata }, spec };
-  return JSON.parse(await at.kubectl(["create", "-o", "json", "-f", "-"], JSON.stringify(manifest)));
 }
 
 describe("a session", () => {
@@ -69,7 +52,7 @@ describe("a session", () => {
 
     const again = machine("cloned");
     const token = await createToken(at, "cloned-again", { hostName: "cloned", reenroll: true });
-    expect((await enroll(operator, token, again)).status).toBe(200);
+    expect((await enroll(operator(), token, again)).status).toBe(200);
     expect(await third.agent.closed).toBe(4409);
     expect(await agents.connect(host.who)).toBe(401);
     const fresh = await agents.session({ ...host, who: again });
@@ -116,7 +99,7 @@ describe("a credential", () => {
     expect((await get("secret", "holdfast-host-revoked")).data.credentialHash).toBe("");
     await at.kubectl(["patch", "host", "revoked", "--type=merge", "-p", '{"spec":{"revoked":false}}']);
     await until("the Host to be seen", async () => ((await agents.connect(host.who)) === 401 ? true : undefined));
-    const plain = await enroll(operator, await createToken(at, "revoked-plain"), machine("revoked"));
+    const plain = await enroll(operator(), await createToken(at, "revoked-plain"), machine("revoked"));
     expect(plain.code).toBe("host_exists");
   });
 
@@ -153,39 +136,35 @@ describe("a result", () => {
     policy: { uid: string },
     more: Partial<RunRecord> = {},
   ): RunRecord {
-    return {
-      kind: "run",
-      uid: run.uid,
-      name: run.name,
-      attempt: 1,
-      phase: "Succeeded",
-      reason: "Completed",
-      message: "saved",
-      startTime: "2026-11-21T12:00:00.123Z",
-      completionTime: "2026-11-21T12:00:09.456Z",
-      exitCode: 0,
-      logTail: "line\n".repeat(400),
-      policy: { uid: policy.uid, name: "etc" },
-      trigger: "Manual",
-      effective: {
-        configID: hash,
-        paths: Array.from({ length: 40 }, (_, i) => `/etc/${i}/${"x".repeat(300)}`),
-        repository: "offsite",
-      },
-      snapshots: [
-        {
-          id: hash,
-          source: "files",
-          filesNew: 1,
-          filesChanged: 2,
-          filesUnmodified: 3,
-          totalFiles: 6,
-          totalBytes: 100,
-          dataAddedBytes: 10,
+    return recordOf(
+      run,
+      { uid: policy.uid, name: "etc" },
+      {
+        message: "saved",
+        startTime: "2026-11-21T12:00:00.123Z",
+        completionTime: "2026-11-21T12:00:09.456Z",
+        exitCode: 0,
+        logTail: "line\n".repeat(400),
+        effective: {
+          configID: hash,
+          paths: Array.from({ length: 40 }, (_, i) => `/etc/${i}/${"x".repeat(300)}`),
+          repository: "offsite",
         },
-      ],
-      ...more,
-    };
+        snapshots: [
+          {
+            id: hash,
+            source: "files",
+            filesNew: 1,
+            filesChanged: 2,
+            filesUnmodified: 3,
+            totalFiles: 6,
+            totalBytes: 100,
+            dataAddedBytes: 10,
+          },
+        ],
+        ...more,
+      },
+    );
   }
 
   async function deliver(of: EnrolledMachine, record: RunRecord) {
@@ -295,12 +274,12 @@ describe("a result", () => {
 test("SIGTERM says goaway to agents and ends the operator cleanly; sessions go on with a higher epoch after it", async () => {
   const host = await agents.enrol("drained");
   const { agent, ack } = await agents.session(host);
-  const stopping = operator.stop();
+  const stopping = operator().stop();
   await agent.next("goaway");
   agent.socket.close();
   expect(await stopping).toBe(0);
-  expect(operator.log()).not.toMatch(/"level":"error"/);
-  await operator.start();
+  expect(operator().log()).not.toMatch(/"level":"error"/);
+  await operator().start();
   const next = await agents.session(host, { nonce: ack.nonce });
   expect(next.ack.epoch).toBe(ack.epoch + 1);
 });
@@ -308,14 +287,14 @@ test("SIGTERM says goaway to agents and ends the operator cleanly; sessions go o
 test("an operator built again around the same installation Secret adopts its agents by their tickets", async () => {
   const host = await agents.enrol("adopted");
   const { ack } = await agents.session(host);
-  await operator.stop();
+  await operator().stop();
   const { data, metadata, type } = await get("secret", "holdfast-installation");
   for (const name of ["host/adopted", "secret/holdfast-host-adopted", "secret/holdfast-installation"]) {
     await at.kubectl(["delete", name, "--ignore-not-found"]);
   }
   const again = { apiVersion: "v1", kind: "Secret", metadata: { name: metadata.name }, type, data };
   await at.kubectl(["create", "-f", "-"], JSON.stringify(again));
-  await operator.start();
+  await operator().start();
   expect(await agents.connect(host.who)).toBe(401);
   expect(await agents.connect(machine("adopted"), host.ticket)).toBe(401);
   const adopted = await agents.session(host, { nonce: ack.nonce, highestEpoch: ack.epoch });

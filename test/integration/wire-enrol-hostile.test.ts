@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect as connectPlain, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { connect, type TLSSocket } from "node:tls";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
@@ -31,6 +32,11 @@ beforeAll(async () => {
   };
   enrollRoute(app, { enroll, clock });
   healthRoutes(app, () => true);
+  app.get("/long", (_request, reply) => {
+    const body = new PassThrough();
+    body.write("the first half");
+    return reply.type("text/plain").send(body);
+  });
   await app.listen({ host: "127.0.0.1", port: 0 });
 });
 afterAll(() => app.close());
@@ -97,6 +103,19 @@ test("whatever body an enrolment has, it is answered in the one shape and only a
     }),
     { numRuns: 40 },
   );
+});
+
+test("what is no request, sent while an answer is under way, ends the connection and puts nothing into that answer", async () => {
+  const socket = await open();
+  let answer = "";
+  socket.setEncoding("utf8").on("data", (chunk: string) => {
+    answer += chunk;
+    if (answer.includes("the first half")) socket.write("no request\r\n\r\n");
+  });
+  socket.write("GET /long HTTP/1.1\r\nhost: x\r\n\r\n");
+  await closed(socket);
+  expect(answer).toMatch(/the first half\r\n$/);
+  expect(judge(answer)).toEqual([200]);
 });
 
 test.each<[string, (string | Uint8Array)[], number]>([

@@ -123,7 +123,7 @@ test("a wrong pin says which key was seen and what to do, and nothing is sent", 
   const { code, err } = await agent(["enroll", "--server", address(), "--pin", wrong], TOKEN);
   expect(code).toBe(1);
   expect(err).toContain(`does not have the key ${wrong}; it shows`);
-  expect(err).toContain(`${authority.pin} (CN=enrol test)`);
+  expect(err).toContain(`${authority.pin} (CN=Holdfast enrol test)`);
   expect(err).toContain("take the one in the EnrollmentToken's Secret (key pin)");
   expect(requests).toEqual([]);
 });

@@ -259,6 +259,25 @@ test("a host that connects again and again is told to wait, and its neighbours a
   await expectServed(hub);
 });
 
+test("a host that reports without end has so many things written at once and then ten a second, and its neighbours are not kept waiting", async () => {
+  const clock = new ManualClock();
+  await using hub = await TestHub.start({ ...WIDE, clock, writes: { perSecond: 10, burst: 50 } });
+  const client = await hub.client(nextHost());
+  await client.hello();
+  let seq = 0;
+  const report = () => client.send({ type: "record", stream: "s", seq: ++seq, record: run(`run-${seq}`, "Succeeded") });
+  for (let times = 0; times < 50; times++) {
+    report();
+    await client.frame("ack", seq);
+  }
+  report();
+  await expectServed(hub);
+  await vi.waitFor(async () => expect(await held(hub)).toBeGreaterThan(0), 10_000);
+  expect(hub.ports.written).toHaveLength(50 + 1);
+  await clock.advance(100);
+  await client.frame("ack", seq);
+});
+
 test("an address whose connections are refused again and again is not authenticated any more, until it rests", async () => {
   const clock = new ManualClock();
   await using hub = await TestHub.start({ ...WIDE, clock });

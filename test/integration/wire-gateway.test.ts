@@ -256,6 +256,7 @@ test("the session of a Host that was made again stands, whatever epoch the Host 
   hub.ports.epochs.delete("web-1");
   hub.ports.authenticator.authenticate = async () => ({
     host: { namespace: "backups", name: "web-1", uid: "another-uid" },
+    stillHolds: async () => true,
   });
   const after = await hub.client("web-1");
   expect(await after.hello()).toMatchObject({ epoch: 1 });

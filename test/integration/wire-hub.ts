@@ -4,6 +4,7 @@ import { Registry } from "prom-client";
 import { WebSocket } from "ws";
 import { type Clock, systemClock } from "#base/clock.ts";
 import { systemRandom } from "#base/random.ts";
+import { helloFrame } from "#protocol/fixtures.ts";
 import type { AgentFrame, ProgressFrame, ServerFrame } from "#protocol/frames.ts";
 import type { Record } from "#protocol/record.ts";
 import { nextEpoch } from "../../operator/hub/epoch.ts";
@@ -37,6 +38,7 @@ class MemoryPorts implements HubPorts {
   written: Record[] = [];
 
   readonly authenticator = {
+    vouched: ({ ticket }: AuthenticationRequest) => ticket,
     authenticate: async (request: AuthenticationRequest) => {
       this.requests.push(request);
       const name = /^Bearer (?:hfa_backups_)?([a-z0-9-]+)/.exec(request.authorization ?? "")?.[1];
@@ -44,7 +46,7 @@ class MemoryPorts implements HubPorts {
         const message = "this credential is not known: enrol the machine again";
         return { refused: { status: 401 as const, code: "unauthorized" as const, message } };
       }
-      return { host: { namespace: "backups", name, uid: `${name}-uid` } };
+      return { host: { namespace: "backups", name, uid: `${name}-uid` }, stillHolds: async () => true };
     },
   };
   readonly store = {
@@ -71,7 +73,7 @@ class MemoryPorts implements HubPorts {
   readonly commands = { answered: (_host: HostIdentity, answer: CommandAnswer) => void this.answers.push(answer) };
 }
 
-type HubOptions = { clock?: Clock } & Pick<GatewayOptions, "admission" | "intake">;
+type HubOptions = { clock?: Clock } & Pick<GatewayOptions, "admission" | "intake" | "writes">;
 
 /** A gateway on an https server of its own on a free loopback port. */
 export class TestHub implements AsyncDisposable {
@@ -161,26 +163,7 @@ export class TestClient {
   }
 
   hello(): Promise<Extract<ServerFrame, { type: "hello_ack" }>> {
-    this.send({
-      type: "hello",
-      protocol: 1,
-      hostUID: "any",
-      bootID: "boot",
-      agent: {
-        version: "0.1.0",
-        restic: "",
-        os: "linux",
-        arch: "x64",
-        hostname: "h",
-        kernel: "6",
-        installedAs: "Process",
-        capabilities: [],
-      },
-      wallTime: new Date().toISOString(),
-      highestEpoch: 0,
-      config: { policies: [] },
-      active: [],
-    });
+    this.send(helloFrame());
     return this.frame("hello_ack");
   }
 

@@ -1,5 +1,6 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
+import { agentFacts, runRecord } from "#protocol/fixtures.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import type { Core, Identity, OutboxEntry, ProgressReport } from "../../agent/link/core.ts";
 
@@ -44,16 +45,7 @@ export class MemoryCore implements Core {
   inventory(): ReturnType<Core["inventory"]> {
     return {
       bootID: "boot",
-      agent: {
-        version: "0.1.0",
-        restic: "0.19.1",
-        os: "linux",
-        arch: "x64",
-        hostname: "web-1",
-        kernel: "6.1",
-        installedAs: "Process",
-        capabilities: [],
-      },
+      agent: agentFacts(),
     };
   }
 
@@ -139,18 +131,7 @@ export class MemoryCore implements Core {
 
 /** A run's record with the members that matter here. */
 export function run(uid: string, phase: RunRecord["phase"]): RunRecord {
-  return {
-    kind: "run",
-    uid,
-    name: uid,
-    attempt: 1,
-    phase,
-    reason: phase === "Succeeded" ? "Completed" : phase,
-    message: "",
-    policy: { uid: "policy", name: "policy" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  return runRecord({ uid, name: uid, phase, reason: phase === "Succeeded" ? "Completed" : phase });
 }
 
 /** A whole configuration that holds these policies. */

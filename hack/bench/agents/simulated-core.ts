@@ -1,5 +1,6 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
+import { agentFacts } from "#protocol/fixtures.ts";
 import type { PHASES } from "#protocol/outcome.ts";
 import type { Record, RunRecord, TaskRecord } from "#protocol/record.ts";
 import type { Core, Identity, OutboxEntry } from "../../../agent/link/core.ts";
@@ -42,16 +43,12 @@ export class SimulatedCore implements Core {
   inventory(): ReturnType<Core["inventory"]> {
     return {
       bootID: "6f1ed002-ab5d-4f56-8a1c-2f7a1f0a8d11",
-      agent: {
-        version: "0.1.0",
-        restic: "0.19.1",
-        os: "linux",
-        arch: "x64",
+      agent: agentFacts({
         hostname: this.#identity.host.name,
         kernel: "6.1.0-simulated",
         installedAs: "Service",
         capabilities: ["backup", "restore", "init"],
-      },
+      }),
     };
   }
 

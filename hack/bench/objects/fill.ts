@@ -1,6 +1,7 @@
 import { Registry } from "prom-client";
 import { systemClock as clock } from "#base/clock.ts";
 import { systemRandom as random } from "#base/random.ts";
+import { agentFacts } from "#protocol/fixtures.ts";
 import { BackupRuns, Hosts } from "../../../operator/controllers/kinds.ts";
 import { HttpClient } from "../../../operator/kube/client.ts";
 import { loadConnection } from "../../../operator/kube/connection.ts";
@@ -71,15 +72,8 @@ function hostStatus(hostname: string) {
       condition("Ready", "True", "Ready"),
     ],
     agent: {
-      version: "0.1.0",
-      restic: "0.19.1",
-      os: "linux",
-      arch: "x64",
-      hostname,
-      kernel: "6.1.0",
+      ...agentFacts({ hostname, kernel: "6.1.0", installedAs: "Service", capabilities: ["backup", "restore"] }),
       protocol: 1,
-      installedAs: "Service",
-      capabilities: ["backup", "restore"],
     },
     session: {
       epoch: 7,
