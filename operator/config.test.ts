@@ -1,7 +1,15 @@
 import { expect, test } from "vitest";
-import { readConfig } from "./config.ts";
+import { readConfig, usage } from "./config.ts";
 
 const least = { HOLDFAST_NAMESPACE: "holdfast", HOLDFAST_PUBLIC_URL: "https://backup.example.com" };
+
+test("--help says of every variable what it is, and of each that can be left out its default", () => {
+  const said = usage();
+  expect(said).not.toContain("undefined");
+  for (const name of Object.keys({ ...least, HOLDFAST_WATCH_NAMESPACES: 0, HOLDFAST_LISTEN: 0, HOLDFAST_REPLICA: 0 })) {
+    expect(said).toMatch(new RegExp(`  ${name}\n        [A-Z].*(Required|Default: .*)\\.\n`));
+  }
+});
 
 test("namespace and public address are enough", () => {
   const config = readConfig({ ...least, HOLDFAST_REPLICA: "replica-a" });

@@ -43,7 +43,7 @@ const publicURL = z.string().transform((text, context) => {
 
 /** Every setting and every default. */
 const environment = z.object({
-  HOLDFAST_NAMESPACE: namespace,
+  HOLDFAST_NAMESPACE: namespace.describe("The namespace the operator runs in. Required."),
   HOLDFAST_WATCH_NAMESPACES: z
     .string()
     .default("")
@@ -53,15 +53,39 @@ const environment = z.object({
         .map((part) => part.trim())
         .filter((part) => part !== ""),
     )
-    .pipe(z.array(namespace)),
-  HOLDFAST_LISTEN: z.string().default("0.0.0.0:8443").pipe(listen),
-  HOLDFAST_PUBLIC_URL: publicURL,
+    .pipe(z.array(namespace))
+    .describe("The namespaces whose resources it serves, separated by commas. Default: all."),
+  HOLDFAST_LISTEN: z
+    .string()
+    .default("0.0.0.0:8443")
+    .pipe(listen)
+    .describe("Where it listens for agents, host:port. Default: 0.0.0.0:8443."),
+  HOLDFAST_PUBLIC_URL: publicURL.describe("The https address at which agents reach it. Required."),
   HOLDFAST_REPLICA: z
     .string()
     .max(63, REPLICA)
-    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, REPLICA),
-  HOLDFAST_LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+    .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/, REPLICA)
+    .describe("Its name, unique among the replicas. Default: the name of the machine or Pod."),
+  HOLDFAST_LOG_LEVEL: z
+    .enum(["debug", "info", "warn", "error"])
+    .default("info")
+    .describe("debug, info, warn or error. Default: info."),
 });
+
+/** What `--help` prints. */
+export function usage(): string {
+  const variables = Object.entries(environment.shape).map(
+    ([name, { description }]) => `  ${name}\n        ${description}`,
+  );
+  return `Usage: operator/main.ts
+
+The operator of Holdfast. It takes no arguments; its environment says what it is to do:
+
+${variables.join("\n")}
+  KUBECONFIG
+        The API server and the credentials for it, outside of a cluster.
+`;
+}
 
 /**
  * Reads the environment; throws one `operator/config` error that names everything that is wrong with it. `machine`: what

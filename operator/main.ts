@@ -6,7 +6,7 @@ import { HoldfastError, messageOf } from "#base/errors.ts";
 import { ExitCode } from "#base/exit-code.ts";
 import { systemRandom as random } from "#base/random.ts";
 import { RELEASE } from "#protocol/version.ts";
-import { type OperatorConfig, readConfig } from "./config.ts";
+import { type OperatorConfig, readConfig, usage } from "./config.ts";
 import { openCaches } from "./controllers/caches.ts";
 import { EventObserver } from "./controllers/events/observer.ts";
 import { deadReplicaController } from "./controllers/host/dead-replicas.ts";
@@ -19,6 +19,7 @@ import { runController } from "./controllers/run/reconcile.ts";
 import { tokenController } from "./controllers/token/reconcile.ts";
 import { enrollRoute } from "./http/enroll.ts";
 import { healthRoutes } from "./http/health.ts";
+import { listen } from "./http/listen.ts";
 import { metricsRoute } from "./http/metrics.ts";
 import { createHttp } from "./http/server.ts";
 import { CredentialAuthenticator } from "./hub/authenticator.ts";
@@ -204,7 +205,7 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   void keepServing(app.server, installation.authority, names, clock, running.signal);
   await informers.synced(stop).catch(() => undefined);
   if (!stop.aborted) {
-    await app.listen(config.listen);
+    await listen(app, config.listen);
     log.info({ ...config.listen, publicURL: config.publicURL.origin, pin, clusterID }, "serving");
     // Last: whoever sees the leader's Lease taken finds an operator that serves.
     electing = elector.run(stopElection.signal);
@@ -262,6 +263,12 @@ async function main(): Promise<void> {
     else log.error({ err: error }, "the operator crashed, please report this");
     process.exit(ExitCode.failed);
   });
+  const [argument] = process.argv.slice(2);
+  if (argument !== undefined) {
+    const asked = argument === "--help" || argument === "-h";
+    (asked ? console.log : console.error)(asked ? usage() : `the operator takes no arguments\n\n${usage()}`);
+    process.exit(asked ? ExitCode.ok : ExitCode.usage);
+  }
   try {
     const config = readConfig(process.env);
     log = createLog(config.logLevel);

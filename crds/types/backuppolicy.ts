@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * What is backed up, on which hosts, where to and when. Each selected Host runs it by itself, also while the operator or the whole cluster is away, and reports every run as a BackupRun. Next: wait until it is ready with kubectl wait backuppolicy/NAME --for=condition=Ready; run it now with a BackupRun; bring data back with a Restore. Deleting it stops its schedule and deletes its BackupRuns; it deletes nothing in a repository.
+ * What is backed up, on which hosts, where to and when. Each selected Host runs it by itself, also while the operator or the whole cluster is away, and reports every run as a BackupRun. Next: wait until it is ready with kubectl wait backuppolicy/NAME --for=condition=Ready; run it now with a BackupRun; bring data back with a Restore. Deleting it stops its schedule and deletes its BackupRuns, those that you created a day after their end; it deletes nothing in a repository.
  */
 export interface BackupPolicy {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -105,7 +105,7 @@ export interface BackupPolicySpec {
     oneFileSystem?: boolean;
   };
   /**
-   * When it runs, as a cron line of five fields: minute, hour, day of month, month, day of week; for example "30 2 * * MON-FRI". H stands for a value that is fixed for each policy and host but differs between them, so "H 2 * * *" spreads a fleet over the hour after two, and H(0-5) means one hour from 0 to 5. @hourly, @daily, @weekly, @monthly and @yearly work too. Unset: only manual runs.
+   * When it runs, as a cron line of five fields: minute, hour, day of month, month, day of week; for example "30 2 * * MON-FRI". A capital H stands for a value that is fixed for each policy and host but differs between them, so "H 2 * * *" spreads a fleet over the hour after two, and H(0-5) means one hour from 0 to 5. @hourly, @daily, @weekly, @monthly and @yearly work too. Unset: only manual runs.
    */
   schedule?: string;
   /**
@@ -175,11 +175,11 @@ export interface BackupPolicySpec {
     skipIfUnchanged?: boolean;
   };
   /**
-   * How many succeeded BackupRuns of each host are kept. Older ones are deleted; snapshots are not touched. Default 3.
+   * How many succeeded BackupRuns of each host are kept. Older ones are deleted, the newest ten that you asked for an hour after their end at the earliest; snapshots are not touched. Default 3.
    */
   successfulRunsHistoryLimit?: number;
   /**
-   * How many BackupRuns of each host are kept that ended in another way than success. Older ones are deleted; snapshots are not touched. Default 1.
+   * How many BackupRuns of each host are kept that ended in another way than success. Older ones are deleted, the newest ten that you asked for an hour after their end at the earliest; snapshots are not touched. Default 1.
    */
   failedRunsHistoryLimit?: number;
 }
@@ -216,7 +216,7 @@ export interface BackupPolicyStatus {
      */
     failing?: number;
     /**
-     * Hosts without a successful run for longer than two intervals of the schedule.
+     * Hosts without a success in the last two slots of the schedule, from an hour after the second of them, or from the slot after it where that comes sooner.
      */
     overdue?: number;
     /**
@@ -233,7 +233,7 @@ export interface BackupPolicyStatus {
    */
   lastSuccessfulTime?: string;
   /**
-   * When it runs next on any host; absent where no schedule is kept.
+   * When it runs next on any host; absent where no agent keeps a schedule of it.
    */
   nextScheduleTime?: string;
   /**
@@ -264,12 +264,12 @@ export interface BackupPolicyStatus {
      */
     ok?: string;
     /**
-     * The time of the next run in minutes, Manual where there is no schedule, Paused where all its hosts are, or the reason of Ready where that says that something is wrong or Suspended.
+     * The time of the next run in minutes, Manual where there is no schedule, Paused where all its hosts are, NeverConnected where no agent of those that are not has come yet, or the reason of Ready where that says that something is wrong or Suspended.
      */
     next?: string;
   };
   /**
-   * The value of the annotation holdfast.dev/run-requested-at that was last acted on. Any new value starts a run on every selected host: kubectl annotate --overwrite backuppolicy/NAME holdfast.dev/run-requested-at="$(date -Is)".
+   * The value of the annotation holdfast.dev/run-requested-at that was last acted on. Any new value starts a run on every selected host: kubectl annotate --overwrite backuppolicy/NAME holdfast.dev/run-requested-at="$(date +%s)".
    */
   lastHandledRunRequest?: string;
 }

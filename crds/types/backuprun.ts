@@ -2,7 +2,7 @@
 import type { Condition, ObjectMeta } from "./meta.ts";
 
 /**
- * One execution of a BackupPolicy on one Host. Create one to run a policy now; those of schedules are created by the operator when the agent reports them. Next: wait for its end with kubectl wait backuprun/NAME --for=condition=Ready (it succeeded) or --for=condition=Stalled (it ended in another way); status.message says why. The policy's history limits delete it later; its snapshot stays.
+ * One execution of a BackupPolicy on one Host. Create one to run a policy now; those of schedules are created by the operator when the agent reports them. Next: wait for its end with kubectl wait backuprun/NAME --for=condition=Ready (it succeeded) or --for=condition=Stalled (it ended in another way); status.message says why. The policy's history limits delete it later; its snapshot stays. Deleting it does not stop it: set spec.cancel first, and delete it when it has ended.
  */
 export interface BackupRun {
   apiVersion: "holdfast.dev/v1alpha1";
@@ -120,7 +120,7 @@ export interface BackupRunStatus {
    */
   progress?: {
     /**
-     * Share of the bytes that is done, in percent, from 0 to 100.
+     * Share of the bytes that restic has read, in percent, from 0 to 100. What it has read it still has to upload: 99 may stand for long where the upload is slow or limited.
      */
     percent?: number;
     /**
@@ -157,9 +157,13 @@ export interface BackupRunStatus {
    */
   display?: {
     /**
-     * What was done and how long it took, how far it is, or the reason.
+     * What was done and how long it took, how far it is, the reason, or the host it is on.
      */
     result?: string;
+    /**
+     * The first 8 digits of the snapshot's id.
+     */
+    snapshot?: string;
   };
   /**
    * What was carried out, as it stood when the run was queued on the host. Later changes of the policy do not touch it.

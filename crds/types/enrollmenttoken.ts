@@ -51,7 +51,7 @@ export interface EnrollmentTokenStatus {
    */
   conditions?: Condition[];
   /**
-   * The Secret with the keys token, server, pin and command. It is deleted together with the EnrollmentToken.
+   * The Secret with the keys token, server, pin and command. It is deleted together with the EnrollmentToken. Where Ready is False with reason SecretExists, it is somebody else's Secret that stands in the way, and is never touched.
    */
   secretRef?: {
     /**

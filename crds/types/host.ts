@@ -20,7 +20,7 @@ export interface HostSpec {
    */
   paused?: boolean;
   /**
-   * True closes the agent's session within seconds and withdraws its credential for good; condition Revoked says when that is done, and only then can it be set back to false. To let the machine back in, set it to false and enrol the machine again with a token that names this host and has reenroll set. Default false.
+   * True closes the agent's session within seconds and withdraws its credential for good; condition Revoked says when that is done, and only then can it be set back to false. To let the machine back in, set it to false and enrol the machine again with a token that names this host and has reenroll set. The agent keeps its last configuration and goes on with its schedules, unseen, until somebody stops it; where the machine may be in other hands, change the password and the server's user of its repositories too. Default false.
    */
   revoked?: boolean;
   /**
@@ -153,7 +153,7 @@ export interface HostStatus {
      */
     ok?: string;
     /**
-     * The time of the next run in minutes, Manual where no policy has a schedule, Suspended or InvalidSchedule where none of them fires because of that, NoPolicy where none selects it, or the reason of Ready where that says that something is wrong or Paused.
+     * The time of the next run in minutes, Manual where no policy has a schedule, Suspended, InvalidSchedule or RepositoryNotReady where none of them fires because of that, NoPolicy where none selects it, or the reason of Ready where that says that something is wrong or Paused.
      */
     next?: string;
   };
@@ -180,7 +180,7 @@ export interface HostStatus {
      */
     lastSuccessfulTime?: string;
     /**
-     * When the agent starts it next; absent where no schedule is kept.
+     * When the agent starts it next; absent where it keeps no schedule of it.
      */
     nextScheduleTime?: string;
   }[];

@@ -20,7 +20,7 @@ export interface RepositorySpec {
    */
   url: string;
   /**
-   * Where the repository's password comes from: secretKeyRef or host, one of the two. Keep a copy of it elsewhere: without it no data can be read, by nobody.
+   * Where the repository's password comes from: secretKeyRef or host, one of the two. Keep a copy of it elsewhere: without it no data can be read, by nobody. A changed Secret is noticed within six minutes, and at once after a run or a restore has failed over it.
    */
   passwordFrom: {
     /**
@@ -81,7 +81,7 @@ export interface RepositorySpec {
     };
   };
   /**
-   * True lets the operator have one agent create the repository where there is none. Once its id is known (status.repositoryID) it is never created again, whatever happens to it. Default false.
+   * True lets the operator have one agent create the repository where there is none, once a BackupPolicy uses it; for a Restore alone none is created. Once its id is known (status.repositoryID) it is never created again, whatever happens to it. Default false.
    */
   initialize?: boolean;
 }
@@ -101,6 +101,15 @@ export interface RepositoryStatus {
    * The repository's own id, pinned when it was first opened. Another id at the same address stops every backup to it. It never changes; to accept another repository, delete the resource and create it again.
    */
   repositoryID?: string;
+  /**
+   * Texts for the columns of kubectl get. For people only; programs read the other fields.
+   */
+  display?: {
+    /**
+     * The first 8 digits of the repository's own id.
+     */
+    id?: string;
+  };
   /**
    * The one host whose agent opens the repository and may create it. Two at once would break it for ever, so the choice stays until that Host is revoked or deleted, or the annotation holdfast.dev/initializer names another.
    */

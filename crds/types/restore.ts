@@ -28,7 +28,7 @@ export interface RestoreSpec {
      */
     hostName?: string;
     /**
-     * Name of the BackupPolicy the snapshot was made by. It need not exist any more. Needed with latest.
+     * Name of the BackupPolicy of this namespace that made the snapshot. It need not exist any more. Needed with latest; for a snapshot of another namespace give its id instead.
      */
     policy?: string;
     /**
@@ -58,7 +58,7 @@ export interface RestoreSpec {
     path: string;
   };
   /**
-   * Bring back only what matches one of these restic patterns, for example /srv/data/customers. One with a slash counts from the root of the snapshot. Not together with exclude. Unset: everything.
+   * Bring back only what matches one of these restic patterns, for example /srv/data/customers. One that begins with a slash counts from the root of the snapshot; any other matches anywhere in it. Not together with exclude. Unset: everything.
    */
   include?: string[];
   /**
@@ -85,7 +85,7 @@ export interface RestoreSpec {
    */
   overwrite?: "Always" | "IfChanged" | "IfNewer" | "Never";
   /**
-   * True lets restic read everything again after the restore and compare it with the snapshot. It takes about as long again. Default false.
+   * True lets restic read again what it has written and compare it with the snapshot. Files that were there already and were kept are not compared. It takes about as long again. Default false.
    */
   verify?: boolean;
   /**
@@ -205,9 +205,13 @@ export interface RestoreStatus {
    */
   display?: {
     /**
-     * What was done and how long it took, how far it is, or the reason.
+     * What was done and how long it took, how far it is, the reason, or the host it is on.
      */
     result?: string;
+    /**
+     * The first 8 digits of the snapshot's id.
+     */
+    snapshot?: string;
   };
   /**
    * restic's id of the snapshot that was chosen.

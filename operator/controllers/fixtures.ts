@@ -5,6 +5,7 @@ import type { Host } from "#crds/host.ts";
 import type { Condition } from "#crds/meta.ts";
 import type { Repository } from "#crds/repository.ts";
 import type { Restore } from "#crds/restore.ts";
+import type { EventNote } from "../kube/events.ts";
 
 /** Objects for the tables of the decisions, as the API server would have filled them in. */
 interface Parts<Spec, Status> {
@@ -99,6 +100,11 @@ export function repositoryOf(name: string, parts: Parts<Repository["spec"], Repo
   };
   const made: Repository = { apiVersion: API, kind: "Repository", metadata: metadata(name, "repository", parts), spec };
   return parts.status === undefined ? made : { ...made, status: parts.status };
+}
+
+/** An Event as kubectl shows it. */
+export function told(event: EventNote | undefined): string | undefined {
+  return event && `${event.type} ${event.reason} (${event.action}) ${event.note}`;
 }
 
 export const RESTIC_ID = "5f".repeat(32);

@@ -1,3 +1,4 @@
+import type { ServerResponse } from "node:http";
 import type { Server } from "node:https";
 import type { Socket } from "node:net";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
@@ -12,7 +13,6 @@ import { Refusal } from "../hub/refusal.ts";
 import type { ServingMaterial } from "../installation/serving.ts";
 import { KubeError } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
-import { RateLimited } from "./rate-limit.ts";
 
 /** An enrolment is under 2 KiB. */
 const BODY_BYTES = 16 * 1024;
@@ -79,10 +79,14 @@ const UNREADABLE: { readonly [code: string]: readonly [status: number, message: 
   ERR_HTTP_REQUEST_TIMEOUT: [408, "the request did not come in time; send it at once"],
 };
 
-function onClientError(error: Error & { code?: string }, socket: Socket): void {
+/** `_httpMessage`: Node's own, the response under way on this socket; its handler of such errors asks the same. */
+function onClientError(
+  error: Error & { code?: string },
+  socket: Socket & { readonly _httpMessage?: ServerResponse | null },
+): void {
   const { code = "" } = error;
-  // Who has not finished its TLS handshake, or is gone, cannot be answered.
-  if (!/^(HPE_|ERR_HTTP_)/.test(code) || !socket.writable) {
+  // Who has not finished its TLS handshake, or is gone, cannot be answered; nor who would take it for the rest of another answer.
+  if (!/^(HPE_|ERR_HTTP_)/.test(code) || !socket.writable || socket._httpMessage?.headersSent === true) {
     socket.destroy();
     return;
   }
@@ -102,7 +106,7 @@ function onError(
   { random, log }: { random: Random; log: Log },
 ): void {
   if (error instanceof Refusal) {
-    if (error instanceof RateLimited) reply.header("retry-after", error.retryAfterSeconds);
+    if (error.retryAfter !== undefined) reply.header("retry-after", error.retryAfter);
     else if (error.status === 503) reply.header("retry-after", Math.ceil(between(random, 1, 5)));
     log.info({ path: pathOf(request), code: error.code, remote: request.ip }, "request refused");
     answer(reply, error.status, error.code, error.message);

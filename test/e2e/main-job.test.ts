@@ -1,5 +1,7 @@
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { execFile } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { promisify } from "node:util";
 import { beforeAll, expect, test } from "vitest";
 import { seededRandom } from "#base/random.ts";
 import type { BackupPolicy } from "#crds/backuppolicy.ts";
@@ -55,6 +57,22 @@ test("a BackupRun that is created runs on its host and shows what restic did", a
     expect.arrayContaining(["holdfast", `policy=${stage().namespace}/www`, "source=files", `run=${run.metadata.uid}`]),
   );
   expect(run.status?.snapshots?.[0]?.totalFiles).toBe(snapshot?.summary.total_files_processed);
+});
+
+test("what the README says to read the repository with restic itself lists the host's snapshot", async () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const block = /```sh\n(secret\(\)[\s\S]*?)```/.exec(readme)?.[1] ?? "";
+  const { cluster, directory, namespace, restic } = stage();
+  const own = `kubectl() { command kubectl --namespace ${namespace} "$@"; }\n`;
+  const env = {
+    ...cluster.environment,
+    HOME: directory,
+    PATH: [dirname(cluster.kubectl), dirname(restic.program), process.env["PATH"]].join(":"),
+  };
+  const script = own + block.replace("policy=default/www", `policy=${namespace}/www`);
+  const { stdout } = await promisify(execFile)("bash", ["-euc", script], { cwd: directory, env });
+  const { status } = await stage().get<BackupRun>("backuprun", "first");
+  expect(stdout).toContain(status?.snapshots?.[0]?.id.slice(0, 8));
 });
 
 test("the annotation run-requested-at runs the policy once on every host, and is echoed", async () => {

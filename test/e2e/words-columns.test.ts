@@ -69,6 +69,7 @@ const repository = (path: string) => ({
 add("Repository", name("offsite"), repository("offsite"), {
   ...ready("True", "Opened"),
   repositoryID: digest,
+  display: { id: digest.slice(0, 8) },
   lastOpen: { time: ago(NINE_DAYS), phase: "Succeeded" },
 });
 add("Repository", name("elsewhere"), repository("elsewhere"), {
@@ -78,26 +79,28 @@ add("Repository", name("elsewhere"), repository("elsewhere"), {
 
 const start = { startTime: ago(TEN_HOURS), completionTime: ago(TEN_HOURS - 12 * 60_000) };
 const snapshots = [{ id: digest, source: "files", dataAddedBytes: 1.3 * 1024 ** 3 }];
-const oneShot = (status: Parameters<typeof oneShotDisplay>[0]) => ({ ...status, ...oneShotDisplay(status) });
-const statuses = {
-  done: oneShot({ phase: "Succeeded", reason: "Completed", ...start, snapshots }),
-  partly: oneShot({ phase: "PartiallyFailed", reason: "UnreadFiles", ...start, snapshots }),
-  failed: oneShot({ phase: "Failed", reason: "RepositoryUnreachable", ...start }),
-  running: oneShot({
+type Status = Parameters<typeof oneShotDisplay>[1];
+const oneShot = (kind: string, object: string, spec: Parameters<typeof oneShotDisplay>[0], status: Status) =>
+  add(kind, name(object), spec, { ...status, ...oneShotDisplay(spec, status) });
+const statuses: { [name: string]: Status } = {
+  done: { phase: "Succeeded", reason: "Completed", ...start, snapshots },
+  partly: { phase: "PartiallyFailed", reason: "UnreadFiles", ...start, snapshots },
+  failed: { phase: "Failed", reason: "RepositoryUnreachable", ...start },
+  running: {
     phase: "Running",
     reason: "Running",
     startTime: start.startTime,
     progress: { percent: 42, secondsRemaining: 1500 },
-  }),
-  waiting: oneShot({ phase: "Pending", reason: "HostOffline" }),
+  },
+  waiting: { phase: "Pending", reason: "HostOffline" },
 };
-for (const [phase, status] of Object.entries(statuses)) {
-  add("BackupRun", name(phase), { policyRef: name("all-web-servers"), hostRef: name("web-1") }, status);
+for (const [object, status] of Object.entries(statuses)) {
+  oneShot("BackupRun", object, { policyRef: name("all-web-servers"), hostRef: name("web-1") }, status);
   const { snapshots: written, ...restored } = status;
-  const figures = written === undefined ? {} : { restored: { files: 5, bytes: 5000 } };
+  const figures = written === undefined ? {} : { snapshotID: digest, restored: { files: 5, bytes: 5000 } };
   const source = { repository: "offsite", policy: "www" };
   const target = { hostRef: name("web-1"), path: "/var/lib/holdfast/restore/x" };
-  add("Restore", name(phase), { source, target }, oneShot({ ...restored, ...figures }));
+  oneShot("Restore", object, { source, target }, { ...restored, ...figures });
 }
 
 const expiresAt = "2026-11-21T16:02:00Z";
@@ -210,6 +213,16 @@ test.each([
 ])("kubectl get %s -o wide adds what one looks for next", async (kind, want) => {
   const [wide = []] = cells(await get(kind, "--output=wide"));
   expect(wide.slice(-want.length)).toEqual(want);
+});
+
+test.each([
+  ["backupruns", "SNAPSHOT"],
+  ["restores", "SNAPSHOT"],
+  ["repositories", "ID"],
+])("kubectl get %s -o wide shows 8 of 64 digits", async (kind, column) => {
+  const [header = [], ...rows] = cells(await get(kind, "--output=wide"));
+  const shown = rows.map((row) => row[header.indexOf(column)]);
+  expect(new Set(shown)).toEqual(new Set(["", digest.slice(0, 8)]));
 });
 
 test("kubectl get holdfast shows all kinds at once", async () => {

@@ -74,7 +74,7 @@ test("the end of a restore is told with what it wrote and where", async () => {
   expect((await ended<Restore>(stage(), "restore", "back")).status).toMatchObject({ phase: "Succeeded" });
   await events(
     "restore/back",
-    /Normal +RestoreSucceeded .* of snapshot [0-9a-f]{8} to \/var\/lib\/holdfast\/restore\/back on web-1 is done, \d+ files, /,
+    /Normal +RestoreSucceeded .* of snapshot [0-9a-f]{8} to \/var\/lib\/holdfast\/restore\/back on web-1 is done: \d+ files and folders, .* restored\./,
   );
 });
 

@@ -126,6 +126,11 @@ export const OPERATOR: Readonly<Record<OperatorCode, Explanation>> = {
     "A variable of the operator's environment is wrong.",
     "Correct what the message names.",
   ],
+  "operator/listen": [
+    "at start",
+    "The operator cannot listen on the address in `HOLDFAST_LISTEN`, mostly because another program does.",
+    "End that program, or choose another address or port.",
+  ],
 };
 
 /** Of the operator's calls to the Kubernetes API server. */

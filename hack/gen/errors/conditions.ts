@@ -18,7 +18,7 @@ export const CONDITIONS: Readonly<Record<OwnReason | Exclude<ConfigRefusal, Reas
   ],
   Disconnected: [
     "Host: Ready=False, Connected=False",
-    "The agent is away; its schedules go on without the operator.",
+    "The agent is away. While it runs, its schedules go on without the operator; the message says where it was stopped.",
     "Look at the agent on the host, and at the network between.",
   ],
   DuplicateRepository: [
@@ -139,7 +139,7 @@ export const CONDITIONS: Readonly<Record<OwnReason | Exclude<ConfigRefusal, Reas
   Revoked: [
     "Host: Stalled=True, Connected=False",
     "`spec.revoked` is set, or was and the machine has not been enrolled again: the agent's credential does not hold any more.",
-    "To let the machine back in, wait for condition Revoked, set `spec.revoked` to false and enrol the machine with a token for this Host that has `reenroll`.",
+    "The agent goes on with its schedules, unseen, until somebody stops it on the machine; where that may be in other hands, change the password and the server's user of its repositories. To let the machine back in, wait for condition Revoked, set `spec.revoked` to false and enrol it with a token for this Host that has `reenroll`.",
   ],
   ScheduleInvalid: [
     "Host: ConfigApplied=False",

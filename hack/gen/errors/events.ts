@@ -19,13 +19,13 @@ export const EVENTS: Readonly<Record<EventReason | FailingReason, Explanation>> 
   BackupsOnTime: ["BackupPolicy", "No host of the policy is overdue any more.", ""],
   BackupsOverdue: [
     "BackupPolicy",
-    "Hosts have had no success for more than two intervals of the schedule.",
+    "Hosts have had no success in the last two slots of the schedule.",
     "Look whether their agents run; `kubectl describe host` says how each policy goes there.",
   ],
   Enrolled: ["EnrollmentToken", "A machine has enrolled with the token.", "If you do not know of it, revoke the Host."],
   Overdue: [
     "BackupPolicy: `status.failing`",
-    "The host has had no success for more than two intervals of the schedule, and no run says why.",
+    "The host has had no success in the last two slots of the schedule, and no run says why.",
     "Look whether its agent runs.",
   ],
   Pinned: [
@@ -47,7 +47,7 @@ export const EVENTS: Readonly<Record<EventReason | FailingReason, Explanation>> 
   RunRequestRefused: [
     "BackupPolicy",
     "The value of the annotation holdfast.dev/run-requested-at cannot be a request.",
-    'Use the time as the value: `"$(date -Is)"`.',
+    'Use the time as the value: `"$(date +%s)"`.',
   ],
   RunRequestWithoutHosts: [
     "BackupPolicy",

@@ -47,8 +47,8 @@ export const OUTCOMES: Readonly<Record<Reason, Explanation>> = {
   ],
   HostRefused: [
     `${BOTH}: Failed; Repository`,
-    "The host does not take it: a rule of its own forbids it (a path, a kind of repository, a variable), and the message names the flag; or its agent does not hold the policy.",
-    "Write what the host allows, or have the host's administrator allow it: nothing in the cluster can. Check that the policy selects the host and is Ready.",
+    "The host does not take it: a rule of its own forbids it (a path, a kind of repository, a variable), and the message names the flag; or restic cannot read a pattern; or its agent does not hold the policy.",
+    "Write what the host allows and what restic can read, or have the host's administrator allow it: nothing in the cluster can. Check that the policy selects the host and is Ready.",
   ],
   PathMissing: [BACKUP, "A path of the policy is not there.", "Mount or create it, or correct `files.paths`."],
   NotMountpoint: [
@@ -124,8 +124,8 @@ export const OUTCOMES: Readonly<Record<Reason, Explanation>> = {
   ],
   NothingMatched: [
     RESTORE,
-    "The snapshot has nothing that `include` names.",
-    "A pattern with a slash counts from the root, for example `/srv/www/x`; list the snapshot with `restic ls`.",
+    "The snapshot has nothing that `include` or `pathMapping.from` names.",
+    "A pattern that begins with a slash counts from the root, for example `/srv/www/x`; correct `include` or `pathMapping.from`, and list the snapshot with `restic ls`.",
   ],
   TargetInvalid: [
     RESTORE,

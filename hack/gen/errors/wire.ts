@@ -146,7 +146,7 @@ export const FRAME_ERRORS: Readonly<Record<Extract<AgentFrame, { type: "error" }
   host_unknown: [
     "to hello",
     "The Host was deleted or is another one now.",
-    "Enrol the machine again if it is to come back.",
+    "Its schedules go on unseen: stop the agent, or enrol the machine again.",
   ],
   identity_conflict: ["to hello", "Two machines use this identity.", "See IdentityConflict."],
   internal: ["to any frame", "The sender failed; its log says more.", "Please report it."],

@@ -10,7 +10,7 @@ import { beside, type Caches } from "../caches.ts";
 import { BackupPolicies, BackupRuns, Hosts } from "../kinds.ts";
 import { lastOn } from "../policy/summary.ts";
 import { overdueEvent, requestEvent } from "./policies.ts";
-import { readinessEvent, type Standing } from "./readiness.ts";
+import { ReadinessEvents, type Standing } from "./readiness.ts";
 import { pinnedEvent } from "./repositories.ts";
 import { restoreEvent } from "./restores.ts";
 import { runEvent } from "./runs.ts";
@@ -31,6 +31,7 @@ export class EventObserver {
   readonly #informers: Pick<Informers, "synced">;
   readonly #caches: Caches;
   readonly #events: Pick<EventRecorder, "record">;
+  readonly #readiness = new ReadinessEvents();
 
   constructor(parts: EventObserverParts) {
     this.#informers = parts.informers;
@@ -45,17 +46,17 @@ export class EventObserver {
     if (stop.aborted) return;
     const { hosts, tokens, repositories, policies, runs, restores } = this.#caches;
     const ends = [
-      this.#watch(hosts, (before, after) => [readiness("Host", before, after)]),
+      this.#watch(hosts, (before, after) => [this.#ready("Host", before, after)]),
       this.#watch(tokens, (before, after) => [
         enrolledEvent(before, after),
-        readiness("EnrollmentToken", before, after),
+        this.#ready("EnrollmentToken", before, after),
       ]),
       this.#watch(repositories, (before, after) => [
         pinnedEvent(before, after),
-        readiness("Repository", before, after),
+        this.#ready("Repository", before, after),
       ]),
       this.#watch(policies, (before, after) => [
-        readiness("BackupPolicy", before, after),
+        this.#ready("BackupPolicy", before, after),
         overdueEvent(before, after),
         requestEvent(before, after),
       ]),
@@ -80,6 +81,7 @@ export class EventObserver {
   ): () => void {
     let present = true;
     const end = informer.onChange((change) => {
+      if (change.type === "deleted") this.#readiness.forget(change.object.metadata.uid);
       if (present || change.type === "deleted") return;
       const before = change.type === "updated" ? change.old : undefined;
       for (const note of notes(before, change.object)) {
@@ -88,6 +90,12 @@ export class EventObserver {
     });
     present = false;
     return end;
+  }
+
+  #ready(kind: Standing["kind"], before: Judged | undefined, after: Judged): EventNote | undefined {
+    const of = (object: Judged | undefined) => findCondition(object?.status?.conditions, "Ready");
+    const { name, uid } = after.metadata;
+    return this.#readiness.of(uid, { kind, name, before: of(before), after: of(after) });
   }
 
   /** On the policy, whose one Event counts all its hosts, and on the host; on the run only where it names neither. */
@@ -105,13 +113,9 @@ export class EventObserver {
     const note = runEvent(run, lastOn(host, policy, others));
     if (note === undefined) return;
     this.#events.record(BackupPolicies, policy, { ...note, related: referenceTo(Hosts, host) });
-    this.#events.record(Hosts, host, { ...note, related: referenceTo(BackupRuns, run) });
+    const cause = `${run.spec.policyRef}/${note.cause ?? ""}`;
+    this.#events.record(Hosts, host, { ...note, cause, related: referenceTo(BackupRuns, run) });
   }
 }
 
 type Judged = KubeObject & { readonly status?: { readonly conditions?: readonly Condition[] } };
-
-function readiness(kind: Standing["kind"], before: Judged | undefined, after: Judged): EventNote | undefined {
-  const of = (object: Judged | undefined) => findCondition(object?.status?.conditions, "Ready");
-  return readinessEvent({ kind, name: after.metadata.name, before: of(before), after: of(after) });
-}

@@ -1,4 +1,5 @@
 import type { BackupPolicy } from "#crds/backuppolicy.ts";
+import { findCondition } from "../../kube/conditions.ts";
 import type { EventNote } from "../../kube/events.ts";
 import { Annotation } from "../kinds.ts";
 import { runRequest } from "../policy/requests.ts";
@@ -18,8 +19,11 @@ export function overdueEvent(before: BackupPolicy | undefined, after: BackupPoli
   if (overdue <= were) return undefined;
   const named = (after.status?.failing ?? []).filter(({ reason }) => reason === "Overdue").map(({ host }) => host);
   const which = named.length === 0 ? "" : ` (${some(named)})`;
+  const ready = findCondition(after.status?.conditions, "Ready");
   const look = named[0] === undefined ? "kubectl get hosts" : `kubectl describe host ${named[0]}`;
-  const note = `${overdue} of ${after.status?.hosts?.selected ?? overdue} hosts of BackupPolicy ${name} have had no success for more than two intervals of its schedule${which}. Look whether their agents run: ${look}`;
+  const why =
+    ready?.status === "False" ? `It is not ready: ${ready.message}` : `Look whether their agents run: ${look}`;
+  const note = `${overdue} of ${after.status?.hosts?.selected ?? overdue} hosts of BackupPolicy ${name} have had no success in the last two slots of its schedule${which}. ${why}`;
   return { type: "Warning", reason: "BackupsOverdue" satisfies EventReason, action, note };
 }
 

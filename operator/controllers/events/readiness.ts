@@ -28,23 +28,51 @@ const TOLD_ELSEWHERE: ReadonlySet<string> = new Set([
 /** Not ready, as somebody wanted it. */
 const WANTED: ReadonlySet<string> = new Set(["Revoked", "Expired"]);
 
-/** What to tell of an object that became ready, or not, or not for another reason. */
-export function readinessEvent({ kind, name, before, after }: Standing): EventNote | undefined {
+/**
+ * What to tell of objects that became ready, or not, or not for another reason. The way back often leads through a reason
+ * that is not told (Opening), so it remembers what was told last, for as long as the condition before does not say it.
+ */
+export class ReadinessEvents {
+  readonly #told = new Map<string, Condition>();
+
+  /** `uid` is the object's; to be called with each change of it. */
+  of(uid: string, standing: Standing): EventNote | undefined {
+    const last = this.#told.get(uid) ?? lastTold(undefined, standing.before);
+    const { after } = standing;
+    const now = lastTold(last, after);
+    if (now === undefined || now === lastTold(undefined, after)) this.#told.delete(uid);
+    else this.#told.set(uid, now);
+    return readinessEvent(standing, last);
+  }
+
+  forget(uid: string): void {
+    this.#told.delete(uid);
+  }
+}
+
+function readinessEvent({ kind, name, before, after }: Standing, last: Condition | undefined): EventNote | undefined {
   if (after === undefined || (after.status === before?.status && after.reason === before.reason)) return undefined;
   const action = ACTION[kind];
   if (after.status === "True") {
-    if (before?.status !== "False" || ON_THE_WAY.has(before.reason) || isPassing(before.reason)) return undefined;
-    const note = `${kind} ${name} is ready again. It was not since ${before.lastTransitionTime} (${before.reason}).`;
+    if (last?.status !== "False") return undefined;
+    const note = `${kind} ${name} is ready again. It was not since ${last.lastTransitionTime} (${last.reason}).`;
     return { type: "Normal", reason: "Recovered" satisfies EventReason, action, note };
   }
+  if (!isTold(last, after)) return undefined;
   const { reason, message } = after;
-  const wasReady = before?.status === "True";
-  if (after.status !== "False" || TOLD_ELSEWHERE.has(reason) || (!wasReady && ON_THE_WAY.has(reason))) return undefined;
+  const wasReady = last?.status === "True";
   const since = wasReady || before === undefined ? "" : ` (since ${before.lastTransitionTime})`;
   const note = `${kind} ${name} is ${wasReady ? "no longer" : "not"} ready${since}: ${message}`;
   return { type: WANTED.has(reason) ? "Normal" : "Warning", reason, action, note };
 }
 
-function isPassing(reason: string): boolean {
-  return reason !== "IdentityConflict" && TOLD_ELSEWHERE.has(reason);
+function isTold(last: Condition | undefined, { status, reason }: Condition): boolean {
+  return status === "False" && !TOLD_ELSEWHERE.has(reason) && (last?.status === "True" || !ON_THE_WAY.has(reason));
+}
+
+/** The condition that people know of, once it is `after`: that it is ready, or a trouble that they were told. */
+function lastTold(last: Condition | undefined, after: Condition | undefined): Condition | undefined {
+  if (after === undefined) return last;
+  // The end of a conflict is told here, its beginning is not.
+  return after.status === "True" || after.reason === "IdentityConflict" || isTold(last, after) ? after : last;
 }

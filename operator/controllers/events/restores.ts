@@ -20,15 +20,14 @@ const WORDS = {
 
 /** What to tell of a Restore that has ended. Data was written to a host, or somebody waits for it: every end is told. */
 export function restoreEvent({ metadata, spec, status }: Restore): EventNote | undefined {
-  const { phase, reason = "", message = "", snapshotID, restored, display } = status ?? {};
+  const { phase, reason = "", message = "", snapshotID, restored } = status ?? {};
   if (!isTerminal(phase)) return undefined;
   const to = spec.target.path === undefined ? spec.target.hostRef : `${spec.target.path} on ${spec.target.hostRef}`;
   const from = snapshotID === undefined ? "" : ` of snapshot ${snapshotID.slice(0, 8)}`;
-  const figures = restored === undefined ? "" : `, ${restored.files} files${display ? `, ${display.result}` : ""}`;
-  const why = message === "" ? reason : `${reason}: ${message}`;
-  const left = restored === undefined ? "" : " What was written before stays.";
-  const end = phase === "Succeeded" ? `${figures}.` : `: ${why.replace(/[.\s]+$/, "")}.${left}`;
-  const note = `The restore ${metadata.name}${from} to ${to} ${WORDS[phase]}${end}`;
+  const why = message === "" ? reason : phase === "Succeeded" ? message : `${reason}: ${message}`;
+  const left = restored === undefined || spec.dryRun || phase === "Succeeded" ? "" : " What was written before stays.";
+  const what = spec.dryRun ? "dry run of the restore" : "restore";
+  const note = `The ${what} ${metadata.name}${from} to ${to} ${WORDS[phase]}: ${why.replace(/[.\s]+$/, "")}.${left}`;
   const type = phase === "Succeeded" || phase === "Cancelled" ? "Normal" : "Warning";
   return { type, reason: REASON[phase], action: "Restore", note };
 }

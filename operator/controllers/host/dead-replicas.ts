@@ -1,6 +1,6 @@
 import type { Host, HostStatus } from "#crds/host.ts";
 import { applyStatus } from "../../kube/apply.ts";
-import { type ConditionDraft, conditions, isTrue } from "../../kube/conditions.ts";
+import { type ConditionDraft, isTrue } from "../../kube/conditions.ts";
 import { Controller, type ReconcileContext, watch } from "../../kube/controller.ts";
 import type { Informer } from "../../kube/informer.ts";
 import { isConflict, isNotFound } from "../../kube/kube-error.ts";
@@ -10,6 +10,7 @@ import { atOnce } from "../at-once.ts";
 import type { Caches } from "../caches.ts";
 import { Hosts } from "../kinds.ts";
 import type { ControllerParts } from "../parts.ts";
+import { sessionPart } from "./session-part.ts";
 import { sessionWriter } from "./writers.ts";
 
 /** The agents of a dead replica come back to another one within this, mostly (protocol.md). */
@@ -76,16 +77,9 @@ async function bury(replicaLeases: Informer<Lease>, replica: string, { client }:
 
 /** The session's part of the status, whole, with the connection unknown. */
 export function withoutReplica(host: Host, now: number): HostStatus {
-  const { agent, session, lastSeenTime, config, conditions: live = [] } = host.status ?? {};
+  const { session } = host.status ?? {};
   const disconnectedTime = new Date(now - RECONNECT_GRACE_MS).toISOString().replace(/\.\d{3}Z$/, "Z");
   const message = `operator replica ${session?.replica} stopped, and the agent has not come back since; check that it runs and reaches the operator`;
   const unknown: ConditionDraft = { type: "Connected", status: "Unknown", reason: "ReplicaGone", message };
-  const others = live.filter(({ type }) => type !== "Connected" && sessionWriter.conditions.includes(type));
-  return {
-    ...(agent && { agent }),
-    ...(session && { session: { ...session, disconnectedTime } }),
-    ...(lastSeenTime && { lastSeenTime }),
-    ...(config?.applied && { config: { applied: config.applied } }),
-    conditions: conditions(live, [unknown, ...others], now),
-  };
+  return { ...sessionPart(host, unknown, now), ...(session && { session: { ...session, disconnectedTime } }) };
 }

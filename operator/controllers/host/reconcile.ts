@@ -13,8 +13,9 @@ import { type Readiness, readinessConditions } from "../readiness.ts";
 import { openingChanged } from "../repository/opening.ts";
 import type { SecretReader } from "../repository/secret-reader.ts";
 import { hostReadiness, type Planned } from "./readiness.ts";
+import { configWhileAway } from "./session-part.ts";
 import { type Summary, summarize, summaryDifference } from "./summary.ts";
-import { hostWriter } from "./writers.ts";
+import { hostWriter, sessionWriter } from "./writers.ts";
 
 /** What the hub would send the host now; undefined while it cannot be computed (API server away). */
 export interface Planner {
@@ -49,7 +50,11 @@ export function hostController(
       const now = ctx.clock.now();
       const planned = await planner.planned(host);
       const readiness = hostReadiness(host, planned);
-      const policies = policiesOf(caches, host).map((policy) => ({ policy, timing: timing(policy, host, now) }));
+      const policies = policiesOf(caches, host).map((policy) => ({
+        policy,
+        repository: caches.repositories.get(beside(policy, policy.spec.repository.name)),
+        timing: timing(policy, host, now),
+      }));
       const summary = summarize({ host, readiness, policies, runs: caches.runsByHost(key) });
       const base = standing(host, readiness, planned, now);
 
@@ -57,9 +62,13 @@ export function hostController(
       const [write, pace] = isUpToDate(hostWriter, live, { ...base, ...shown(live) })
         ? turn(paces.get(key) ?? {}, summaryDifference(live, summary), mono)
         : [{ write: true } as const, { writtenAt: mono }];
-      if (write.write) {
-        await applyStatus(ctx.client, Hosts, host, hostWriter, { ...base, ...summary }, { signal: ctx.signal });
-      }
+      const { signal } = ctx;
+      const status = { ...base, ...summary };
+      const object = write.write
+        ? (await applyStatus(ctx.client, Hosts, host, hostWriter, status, { signal })).object
+        : host;
+      const away = configWhileAway(object, base.config?.desired, now);
+      if (away !== undefined) await applyStatus(ctx.client, Hosts, object, sessionWriter, away, { signal });
       paces.set(key, pace);
       return write.write || write.afterMs === undefined ? {} : { requeueAfterMs: write.afterMs };
     },

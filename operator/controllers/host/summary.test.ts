@@ -1,13 +1,21 @@
 import { describe, expect, test } from "vitest";
-import { at, hostOf, NOON, policyOf, runOf } from "../fixtures.ts";
+import { at, connectedHost, hostOf, NOON, policyOf, readyRepository, repositoryOf, runOf } from "../fixtures.ts";
 import { type Summary, type SummaryInputs, summarize, summaryDifference } from "./summary.ts";
 
 const HOUR = 3_600_000;
-const www = { policy: policyOf("www"), timing: { next: NOON + HOUR, overdueBefore: 0 } };
-const db = { policy: policyOf("db"), timing: { next: NOON + HOUR / 2, overdueBefore: 0 } };
+const firing = (name: string, next: number) => ({
+  policy: policyOf(name, { spec: { schedule: "0 * * * *" } }),
+  repository: readyRepository("offsite"),
+  timing: { next, overdueBefore: 0, changesAt: next },
+});
+const www = firing("www", NOON + HOUR);
+const db = firing("db", NOON + HOUR / 2);
+const byHand = { ...www, policy: policyOf("www"), timing: undefined };
+/** Its Repository was never opened: no agent has it. */
+const unserved = { ...db, repository: repositoryOf("offsite") };
 const ready = { state: "ready", reason: "Connected", message: "" } as const;
 const of = (given: Partial<SummaryInputs>): Summary =>
-  summarize({ host: hostOf("web-1"), readiness: ready, policies: [], runs: [], ...given });
+  summarize({ host: connectedHost("web-1"), readiness: ready, policies: [], runs: [], ...given });
 
 describe("a host's policies", () => {
   test("show the newest run and the newest success of each", () => {
@@ -65,18 +73,19 @@ describe("a host's policies", () => {
       "one whose only schedule is suspended says so",
       {
         policies: [
-          { policy: policyOf("www", { spec: { schedule: "0 2 * * *", suspend: true } }), timing: undefined },
-          { policy: policyOf("by-hand"), timing: undefined },
+          { ...byHand, policy: policyOf("www", { spec: { schedule: "0 2 * * *", suspend: true } }) },
+          { ...byHand, policy: policyOf("by-hand") },
         ],
       },
       "Suspended",
     ],
     [
       "one whose only schedule never happens says so",
-      { policies: [{ policy: policyOf("www", { spec: { schedule: "0 0 31 2 *" } }), timing: undefined }] },
+      { policies: [{ ...byHand, policy: policyOf("www", { spec: { schedule: "0 0 31 2 *" } }) }] },
       "InvalidSchedule",
     ],
-    ["one without a schedule runs by hand", { policies: [{ ...www, timing: undefined }] }, "Manual"],
+    ["one without a schedule runs by hand", { policies: [byHand] }, "Manual"],
+    ["one whose only schedule waits for its repository says so", { policies: [unserved] }, "RepositoryNotReady"],
   ])("%s in place of the next run", (_, given, want) => {
     expect(of({ policies: [www], ...given }).display?.next).toBe(want);
   });
@@ -84,15 +93,35 @@ describe("a host's policies", () => {
   test("remember runs that were deleted since", () => {
     const before = { name: "www", lastRun: "a", lastPhase: "Succeeded", lastSuccessfulTime: at(NOON) };
     const host = hostOf("web-1", { status: { policies: [before] } });
-    expect(of({ host, policies: [{ ...www, timing: undefined }] })).toEqual({
+    expect(of({ host, policies: [byHand] })).toEqual({
       policies: [before],
       lastSuccessfulTime: at(NOON),
       display: { ok: "1/1", next: "Manual" },
     });
   });
 
+  test("fire not while no agent has them: the first slot is that of another", () => {
+    const summary = of({ policies: [unserved, www, { ...db, repository: undefined }] });
+    expect(summary.policies?.map(({ nextScheduleTime }) => nextScheduleTime)).toEqual([
+      undefined,
+      at(NOON + HOUR),
+      undefined,
+    ]);
+    expect(summary.display?.next).toBe("2026-11-21T13:00Z");
+  });
+
+  test("go on firing where the agent has them and the Repository is gone since", () => {
+    const success = runOf("a", { spec: { policyRef: "db" }, status: { phase: "Succeeded", completionTime: at(NOON) } });
+    const policies = [{ ...db, repository: undefined }];
+    expect(of({ policies, runs: [success] }).policies).toMatchObject([{ nextScheduleTime: at(NOON + HOUR / 2) }]);
+  });
+
+  test("fire not on a host whose agent never came", () => {
+    expect(of({ host: hostOf("web-1"), policies: [www] }).policies).toEqual([{ name: "www" }]);
+  });
+
   test("fire not on a paused host", () => {
-    expect(of({ host: hostOf("web-1", { spec: { paused: true } }), policies: [www] }).policies).toEqual([
+    expect(of({ host: connectedHost("web-1", { spec: { paused: true } }), policies: [www] }).policies).toEqual([
       { name: "www" },
     ]);
   });

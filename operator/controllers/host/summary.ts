@@ -1,6 +1,7 @@
 import type { BackupPolicy } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Host, HostStatus } from "#crds/host.ts";
+import type { Repository } from "#crds/repository.ts";
 import { MAX_POLICIES } from "#protocol/limits.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import { sameJson } from "../../kube/apply.ts";
@@ -8,8 +9,9 @@ import { nextText } from "../next.ts";
 import type { Difference } from "../pace.ts";
 import { isRehearsal, newestFirst } from "../policy/history.ts";
 import { lastOn } from "../policy/summary.ts";
-import type { Timing } from "../policy/timing.ts";
+import { fires, type Timing } from "../policy/timing.ts";
 import type { Readiness } from "../readiness.ts";
+import type { ConditionReason } from "../reasons.ts";
 
 export type Summary = Pick<HostStatus, "policies" | "lastSuccessfulTime" | "display">;
 
@@ -17,7 +19,12 @@ export interface SummaryInputs {
   readonly host: Host;
   readonly readiness: Readiness;
   /** Those that select it, by name. */
-  readonly policies: readonly { readonly policy: BackupPolicy; readonly timing: Timing | undefined }[];
+  readonly policies: readonly {
+    readonly policy: BackupPolicy;
+    /** The one it names; undefined: there is none. */
+    readonly repository: Repository | undefined;
+    readonly timing: Timing | undefined;
+  }[];
   /** All of the host, in any order. */
   readonly runs: readonly BackupRun[];
 }
@@ -25,7 +32,7 @@ export interface SummaryInputs {
 /** How each policy last went on this host. What runs said that were deleted since is kept from the summary before. */
 export function summarize({ host, readiness, policies, runs }: SummaryInputs): Summary {
   let [ok, next, last] = [0, Number.POSITIVE_INFINITY, host.status?.lastSuccessfulTime];
-  const shown = policies.slice(0, MAX_POLICIES).map(({ policy, timing }) => {
+  const shown = policies.slice(0, MAX_POLICIES).map(({ policy, repository, timing }) => {
     const { name } = policy.metadata;
     const own = runs.filter((run) => run.spec.policyRef === name);
     const kept = host.status?.policies?.find((each) => each.name === name);
@@ -35,7 +42,7 @@ export function summarize({ host, readiness, policies, runs }: SummaryInputs): S
     const lastRun = newest?.metadata.name ?? kept?.lastRun;
     const lastPhase = newest === undefined ? kept?.lastPhase : (newest.status?.phase ?? "Pending");
     const { lastSuccess, lastPhase: lastEnd } = lastOn(host, policy, own);
-    const slot = host.spec.paused === true ? undefined : timing?.next;
+    const slot = fires(host, repository, lastSuccess) ? timing?.next : undefined;
     if (lastEnd === "Succeeded") ok++;
     if (slot !== undefined) next = Math.min(next, slot);
     if (lastSuccess !== undefined && !(Date.parse(lastSuccess) <= Date.parse(last ?? ""))) last = lastSuccess;
@@ -58,10 +65,11 @@ export function summarize({ host, readiness, policies, runs }: SummaryInputs): S
 }
 
 /** Why nothing fires on a host that is not paused. */
-function whyNone(policies: SummaryInputs["policies"]): "NoPolicy" | "Manual" | "Suspended" | "InvalidSchedule" {
+function whyNone(policies: SummaryInputs["policies"]): string {
   if (policies.length === 0) return "NoPolicy";
   const scheduled = policies.filter(({ policy }) => policy.spec.schedule !== undefined);
   if (scheduled.length === 0) return "Manual";
+  if (scheduled.some(({ timing }) => timing !== undefined)) return "RepositoryNotReady" satisfies ConditionReason;
   return scheduled.some(({ policy }) => policy.spec.suspend === true) ? "Suspended" : "InvalidSchedule";
 }
 

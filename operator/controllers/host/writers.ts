@@ -2,8 +2,8 @@ import type { StatusWriter } from "../../kube/apply.ts";
 import { READINESS } from "../readiness.ts";
 
 /**
- * What the replica with the socket says of a host, and the leader in its stead once that replica's Lease has expired or the
- * Host is revoked.
+ * What the replica with the socket says of a host, and the leader while none has it: that replica's Lease has expired, the
+ * agent is away, the Host is revoked.
  */
 export const sessionWriter: StatusWriter = {
   manager: "holdfast-session",

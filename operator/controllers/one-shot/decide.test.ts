@@ -23,6 +23,12 @@ const opening: Obstacle = { final: false, reason: "RepositoryNotReady", message:
 const online = connectedHost("web-1");
 const away = lostHost("web-1", NOON);
 
+const unanswered = {
+  phase: "Pending",
+  reason: "",
+  message: "the agent on web-1 is connected and has not answered yet",
+} as const;
+
 interface Case {
   one: OneShot;
   host?: Host;
@@ -39,7 +45,7 @@ describe("before an agent has it", () => {
     [
       "a connected host gets it and nothing is written",
       { one: pending, host: online, after: 0 },
-      { requeueAfterMs: HOUR + MINUTE },
+      { requeueAfterMs: 10_000 },
     ],
     [
       "what is missing may still come with the next resource of the same apply",
@@ -100,14 +106,23 @@ describe("before an agent has it", () => {
         state: {
           phase: "Failed",
           reason: "DeadlineExceeded",
-          message:
-            "it could not start within startingDeadlineSeconds (3600 s): the agent on web-1 is not connected; it starts when the host is back",
+          message: "it could not start within startingDeadlineSeconds (3600 s): the agent on web-1 is not connected",
         },
       },
     ],
     [
+      "an agent that does not answer shows after ten seconds",
+      { one: pending, host: online, after: 10_000 },
+      { state: unanswered, requeueAfterMs: HOUR + MINUTE - 10_000 },
+    ],
+    [
+      "ten seconds after it connected, where that was later than the run",
+      { one: { ...pending, createdAt: NOON - MINUTE }, host: online, after: 1000 },
+      { requeueAfterMs: 9000 },
+    ],
+    [
       "a connected agent may answer a little after the deadline",
-      { one: pending, host: online, after: HOUR },
+      { one: { ...pending, message: unanswered.message }, host: online, after: HOUR },
       { requeueAfterMs: MINUTE },
     ],
     [
@@ -118,7 +133,7 @@ describe("before an agent has it", () => {
     [
       "cancelled while the host is connected, its agent answers",
       { one: { ...pending, cancel: true }, host: online, after: 0 },
-      { requeueAfterMs: HOUR + MINUTE },
+      { requeueAfterMs: 10_000 },
     ],
   ])("%s", (_, given, want) => expect(verdict(given)).toEqual(want));
 });

@@ -23,6 +23,8 @@ export interface Obstacle {
   readonly final: boolean;
   readonly reason: ConditionReason;
   readonly message: string;
+  /** The end of the message while it is waited for. */
+  readonly until?: string;
 }
 
 export interface Verdict {
@@ -34,6 +36,8 @@ export interface Verdict {
 
 /** Resources applied together come in any order, and caches fill independently: only after this is what is not there missing. */
 const ORDER_GRACE_MS = 5_000;
+/** An agent answers at once; from when on it shows that this one does not. Sooner, it would cost every run a write. */
+const ANSWER_MISSED_MS = 10_000;
 /** A command that was delivered just before its deadline is still answered by the agent. */
 const ANSWER_GRACE_MS = 60_000;
 /** protocol.md: Unknown after 5 min out of reach, Lost after the timeout and an hour. */
@@ -81,20 +85,36 @@ function beforeDelivery(
   const deadline = one.createdAt + one.startingDeadlineMs + (waiting === undefined ? ANSWER_GRACE_MS : 0);
   if (now >= deadline) {
     const within = `it could not start within startingDeadlineSeconds (${one.startingDeadlineMs / 1000} s)`;
-    const why = waiting?.message ?? `the agent on ${hostName} has not answered`;
+    const why = waiting?.message ?? unanswered(hostName);
     return { state: { phase: "Failed", reason: Reason.DeadlineExceeded, message: `${within}: ${why}` } };
   }
   const requeueAfterMs = deadline - now;
-  if (waiting === undefined) return { requeueAfterMs };
-  return { state: { phase: "Pending", reason: waiting.reason, message: waiting.message }, requeueAfterMs };
+  if (waiting === undefined) {
+    const connectedAt = Date.parse(host?.status?.session?.connectedTime ?? "") || 0;
+    const missedAt = Math.max(one.createdAt, connectedAt) + ANSWER_MISSED_MS;
+    if (now < missedAt) return { requeueAfterMs: Math.min(missedAt - now, requeueAfterMs) };
+    return { state: { phase: "Pending", reason: "", message: unanswered(hostName) }, requeueAfterMs };
+  }
+  const { reason, message, until = "" } = waiting;
+  return { state: { phase: "Pending", reason, message: message + until }, requeueAfterMs };
+}
+
+function unanswered(hostName: string): string {
+  return `the agent on ${hostName} is connected and has not answered yet`;
 }
 
 function offline(hostName: string, host: Host | undefined): Obstacle {
-  const message =
-    host?.status?.session === undefined
-      ? `no agent of ${hostName} has connected yet; run the install command of an EnrollmentToken on the machine`
-      : `the agent on ${hostName} is not connected; it starts when the host is back`;
-  return { final: false, reason: Reason.HostOffline, message };
+  const offline = { final: false, reason: Reason.HostOffline };
+  return host?.status?.session === undefined
+    ? {
+        ...offline,
+        message: `no agent of ${hostName} has connected yet; run the install command of an EnrollmentToken on the machine`,
+      }
+    : {
+        ...offline,
+        message: `the agent on ${hostName} is not connected`,
+        until: "; it starts when the host is back",
+      };
 }
 
 function afterDelivery(one: OneShot, hostName: string, host: Host | undefined, now: number): Verdict {

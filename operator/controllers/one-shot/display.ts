@@ -1,63 +1,62 @@
-import type { BackupRunStatus } from "#crds/backuprun.ts";
-import type { RestoreStatus } from "#crds/restore.ts";
+import { durationText, sizeText } from "#base/units.ts";
+import type { BackupRun, BackupRunStatus } from "#crds/backuprun.ts";
+import type { Restore, RestoreStatus } from "#crds/restore.ts";
+import { isTerminal } from "#protocol/outcome.ts";
+import { line } from "#protocol/text.ts";
 
 type Status = Partial<BackupRunStatus & RestoreStatus>;
+type Spec = BackupRun["spec"] | Restore["spec"];
+
+/** What kubectl get has room for beside a name of 30 characters. */
+const WIDTH = 24;
 
 /**
- * What kubectl get shows of a one-shot beside its phase, in at most 24 characters: what it came to, how far it is, or the
- * reason. Empty where the phase says all.
+ * What kubectl get shows of a one-shot beside its phase, in at most 24 characters: what it came to, how far it is, the
+ * reason, or the host it is on. Empty where the phase says all.
  */
-export function oneShotDisplay(status: Status): { display?: { result: string } } {
-  const result = resultOf(status);
-  return result === "" ? {} : { display: { result } };
+export function oneShotDisplay(spec: Spec, status: Status): { display?: { result?: string; snapshot?: string } } {
+  const result = resultOf(spec, status);
+  const id = status.snapshotID ?? status.snapshots?.[0]?.id;
+  if (result === "" && id === undefined) return {};
+  return { display: { ...(result !== "" && { result }), ...(id !== undefined && { snapshot: id.slice(0, 8) }) } };
 }
 
-function resultOf(status: Status): string {
+function resultOf(spec: Spec, status: Status): string {
   const { phase, reason = "" } = status;
-  if (phase === "Succeeded") return done(status);
-  if (phase === "Running" && reason === "Running") return howFar(status);
-  return reason === phase ? "" : reason;
+  if (phase === "Succeeded") return done(spec, status);
+  const known = phase === "Running" && reason === "Running" ? howFar(status) : reason === phase ? "" : reason;
+  return known === "" && !isTerminal(phase) ? line(`on ${hostOf(spec)}`, WIDTH) : known;
 }
 
-function done({ snapshots, restored, startTime, completionTime }: Status): string {
-  const took = Date.parse(completionTime ?? "") - Date.parse(startTime ?? "");
-  const bytes = restored?.bytes ?? snapshots?.reduce((sum, { dataAddedBytes = 0 }) => sum + dataAddedBytes, 0);
-  const what = bytes === undefined ? "no snapshot" : sizeText(bytes);
-  return Number.isNaN(took) ? what : `${what} in ${durationText(took)}`;
+function hostOf(spec: Spec): string {
+  return "target" in spec ? spec.target.hostRef : spec.hostRef;
+}
+
+function isRehearsal(spec: Spec): boolean {
+  return "target" in spec ? spec.dryRun === true : spec.overrides?.dryRun === true;
+}
+
+function done(spec: Spec, status: Status): string {
+  const took = Date.parse(status.completionTime ?? "") - Date.parse(status.startTime ?? "");
+  const what = outcome(isRehearsal(spec), status);
+  const timed = Number.isNaN(took) ? what : `${what} in ${durationText(took)}`;
+  return timed.length <= WIDTH ? timed : what;
+}
+
+function outcome(rehearsal: boolean, { snapshots, restored }: Status): string {
+  if (restored !== undefined) {
+    const { bytes = 0, filesSkipped = 0 } = restored;
+    const size = rehearsal ? `dry run: ${sizeText(bytes)}` : sizeText(bytes);
+    return filesSkipped === 0 ? size : `${size}, ${filesSkipped} kept`;
+  }
+  if (rehearsal) return "dry run";
+  if (snapshots === undefined) return "no snapshot";
+  if (snapshots.every(({ totalFiles }) => totalFiles === 0)) return "0 files";
+  return sizeText(snapshots.reduce((sum, { dataAddedBytes = 0 }) => sum + dataAddedBytes, 0));
 }
 
 function howFar({ progress }: Status): string {
   if (progress?.percent === undefined) return "";
   const { percent, secondsRemaining } = progress;
   return secondsRemaining === undefined ? `${percent}%` : `${percent}%, ${durationText(secondsRemaining * 1000)} left`;
-}
-
-const UNITS = ["KiB", "MiB", "GiB", "TiB", "PiB"] as const;
-
-/** Bytes in the binary unit that leaves at most four digits: "0 B", "1.5 MiB", "12 GiB". */
-export function sizeText(bytes: number): string {
-  if (bytes < 1024) return `${bytes} B`;
-  let value = bytes / 1024;
-  let unit = 0;
-  // What would be shown as 1024 of one unit is 1 of the next.
-  while (Math.round(value) >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Number(value.toFixed(value < 10 ? 1 : 0))} ${UNITS[unit]}`;
-}
-
-/** Milliseconds as kubectl writes ages, in its two largest units at most: "0s", "90s", "12m", "3h20m", "2d4h". */
-export function durationText(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1000));
-  if (seconds < 120) return `${seconds}s`;
-  const minutes = Math.floor(seconds / 60);
-  if (minutes < 120) return `${minutes}m`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return two(hours, "h", minutes % 60, "m");
-  return two(Math.floor(hours / 24), "d", hours % 24, "h");
-}
-
-function two(large: number, unit: string, small: number, smallUnit: string): string {
-  return small === 0 ? `${large}${unit}` : `${large}${unit}${small}${smallUnit}`;
 }

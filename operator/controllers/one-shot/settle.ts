@@ -63,7 +63,7 @@ function statusOf(live: BackupRun | Restore, state: OneShotState, now: number): 
     ...status,
     ...(generation !== undefined && { observedGeneration: generation }),
     ...state,
-    ...oneShotDisplay({ ...status, ...state }),
+    ...oneShotDisplay(live.spec, { ...status, ...state }),
     ...(ended && { completionTime: new Date(now).toISOString().replace(/\.\d{3}Z$/, "Z") }),
     ...(!ended && attempts !== undefined && { attempts }),
     conditions: conditions(live.status?.conditions, oneShotConditions(state, generation), now),

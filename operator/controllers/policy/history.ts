@@ -20,6 +20,11 @@ export function tells(run: BackupRun): boolean {
   return isTerminal(phase) && phase !== "Skipped" && !isRehearsal(run);
 }
 
+/** How long an ended run that somebody asked for stays to be read, whatever the limits: kubectl wait asks again. */
+const ASKED_FOR_KEPT_MS = 3_600_000;
+/** So many of those a host, the newest. */
+const MOST_ASKED_FOR = 10;
+
 /** When it ended, or was created; milliseconds since 1970. */
 export function endOf({ status, metadata }: BackupRun): number {
   return Date.parse(status?.completionTime ?? metadata.creationTimestamp ?? "") || 0;
@@ -34,15 +39,21 @@ export function newestFirst(a: BackupRun, b: BackupRun): number {
 /**
  * The ended runs of a policy beyond its history limits, which are per host: the succeeded ones and all others apart. The
  * newest of a host that tells how its backups go goes only once the Host's own summary has it, because that is then all
- * that remembers it.
+ * that remembers it. `afterMs`: from when on there may be more, because only the time since their end keeps some.
  */
-export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: (name: string) => Host | undefined) {
+export function surplus(
+  policy: BackupPolicy,
+  runs: readonly BackupRun[],
+  host: (name: string) => Host | undefined,
+  now: number,
+): { readonly over: readonly BackupRun[]; readonly afterMs: number } {
   const { successfulRunsHistoryLimit = 3, failedRunsHistoryLimit = 1 } = policy.spec;
   const byHost = Map.groupBy(
     runs.filter((run) => isTerminal(run.status?.phase) && run.metadata.deletionTimestamp === undefined),
     (run) => run.spec.hostRef,
   );
-  const result: BackupRun[] = [];
+  const over: BackupRun[] = [];
+  let afterMs = Number.POSITIVE_INFINITY;
   for (const [name, ended] of byHost) {
     const sorted = ended.toSorted(newestFirst);
     const beyond = new Set([
@@ -51,9 +62,13 @@ export function surplus(policy: BackupPolicy, runs: readonly BackupRun[], host: 
     ]);
     const newest = sorted.find(tells);
     if (newest !== undefined && !isRemembered(newest, policy, host(name))) beyond.delete(newest);
-    result.push(...beyond);
+    for (const run of sorted.filter(({ spec }) => spec.trigger === "Manual").slice(0, MOST_ASKED_FOR)) {
+      const wait = endOf(run) + ASKED_FOR_KEPT_MS - now;
+      if (wait > 0 && beyond.delete(run)) afterMs = Math.min(afterMs, wait);
+    }
+    over.push(...beyond);
   }
-  return result;
+  return { over, afterMs };
 }
 
 function isRemembered(run: BackupRun, policy: BackupPolicy, host: Host | undefined): boolean {

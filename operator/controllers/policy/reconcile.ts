@@ -55,19 +55,20 @@ export function policyController(
 
       const handled = await handleRequest(policy, hosts, events, ctx);
       const runs = caches.runsByPolicy(key);
-      await atOnce(
-        surplus(policy, runs, (name) => caches.hosts.get(beside(policy, name))),
-        (run) =>
-          ctx.client.delete(BackupRuns, run.metadata, { uid: run.metadata.uid }).catch((error: unknown) => {
-            // Somebody else deleted it, or made another one of its name.
-            if (!isNotFound(error) && !isConflict(error)) throw error;
-          }),
+      const now = ctx.clock.now();
+      const { over, afterMs } = surplus(policy, runs, (name) => caches.hosts.get(beside(policy, name)), now);
+      await atOnce(over, (run) =>
+        ctx.client.delete(BackupRuns, run.metadata, { uid: run.metadata.uid }).catch((error: unknown) => {
+          // Somebody else deleted it, or made another one of its name.
+          if (!isNotFound(error) && !isConflict(error)) throw error;
+        }),
       );
 
-      const now = ctx.clock.now();
       const timings = memory.timings.of(policy, hosts, now);
-      const readiness = readinessOf(policy, hosts, caches);
-      const summary = summarize({ policy, readiness, hosts, timings, runs, now });
+      const repository = caches.repositories.get(beside(policy, policy.spec.repository.name));
+      const unknownHosts = (policy.spec.hosts.names ?? []).filter((name) => !caches.hosts.get(beside(policy, name)));
+      const readiness = policyReadiness(policy, { hosts, unknownHosts, repository });
+      const summary = summarize({ policy, repository, readiness, hosts, timings, runs, now });
       const base = standing(policy, readiness, handled, now);
       const settled = { ...base, ...shown(policy.status ?? {}) };
       const [write, pace] = isUpToDate(policyWriter, policy.status ?? {}, settled)
@@ -78,8 +79,11 @@ export function policyController(
         await applyStatus(ctx.client, BackupPolicies, policy, policyWriter, { ...base, ...summary }, signal);
       }
       memory.pace = pace;
-      const next = timings.reduce((first, timing) => Math.min(first, timing?.next ?? first), Number.POSITIVE_INFINITY);
-      const slot = Math.max(SUMMARY_INTERVAL_MS, next - now);
+      const next = timings.reduce(
+        (first, timing) => Math.min(first, timing?.changesAt ?? first),
+        Number.POSITIVE_INFINITY,
+      );
+      const slot = Math.min(afterMs, Math.max(SUMMARY_INTERVAL_MS, next - now));
       const requeueAfterMs = write.write ? slot : Math.min(slot, write.afterMs ?? slot);
       return Number.isFinite(requeueAfterMs) ? { requeueAfterMs } : {};
     },
@@ -129,12 +133,6 @@ async function handleRequest(
     }
   });
   return request.value;
-}
-
-function readinessOf(policy: BackupPolicy, hosts: readonly Host[], caches: Caches): Readiness {
-  const unknownHosts = (policy.spec.hosts.names ?? []).filter((name) => !caches.hosts.get(beside(policy, name)));
-  const repository = caches.repositories.get(beside(policy, policy.spec.repository.name));
-  return policyReadiness(policy, { hosts, unknownHosts, repository });
 }
 
 /** The part of the status that is written as soon as it changes. */

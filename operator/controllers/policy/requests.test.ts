@@ -9,7 +9,7 @@ const asked = (value: string, lastHandledRunRequest?: string) =>
     ...(lastHandledRunRequest && { status: { lastHandledRunRequest } }),
   });
 const refused =
-  'annotation holdfast.dev/run-requested-at must be 1 to 253 printable ASCII characters, for example the time: "$(date -Is)"; nothing was started';
+  'annotation holdfast.dev/run-requested-at must be 1 to 253 printable ASCII characters, for example the time: "$(date +%s)"; nothing was started';
 
 describe("a run request", () => {
   test.each([

@@ -15,7 +15,7 @@ export function runRequest({ metadata, status }: BackupPolicy): RunRequest | und
   const value = metadata.annotations?.[Annotation.runRequestedAt];
   if (value === undefined || value === status?.lastHandledRunRequest) return undefined;
   if (value === "" || value.length > LONGEST_VALUE || !/^[\x20-\x7e]+$/.test(value)) {
-    const refused = `annotation ${Annotation.runRequestedAt} must be 1 to ${LONGEST_VALUE} printable ASCII characters, for example the time: "$(date -Is)"; nothing was started`;
+    const refused = `annotation ${Annotation.runRequestedAt} must be 1 to ${LONGEST_VALUE} printable ASCII characters, for example the time: "$(date +%s)"; nothing was started`;
     return { refused };
   }
   return { value };

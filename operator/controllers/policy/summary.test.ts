@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import type { BackupRun } from "#crds/backuprun.ts";
-import { at, connectedHost, hostOf, NOON, policyOf, runOf } from "../fixtures.ts";
+import { at, connectedHost, hostOf, NOON, policyOf, readyRepository, repositoryOf, runOf } from "../fixtures.ts";
 import { type Summary, summarize, summaryDifference } from "./summary.ts";
 
 const HOUR = 3_600_000;
-const hourly = { next: NOON + HOUR, overdueBefore: NOON - HOUR };
+const hourly = { next: NOON + HOUR, overdueBefore: NOON - HOUR, changesAt: NOON + HOUR };
 
 function ended(
   name: string,
@@ -22,6 +22,7 @@ function of(given: Partial<Parameters<typeof summarize>[0]>): Summary {
   const hosts = given.hosts ?? [connectedHost("web-1")];
   return summarize({
     policy: policyOf("www"),
+    repository: readyRepository("offsite"),
     readiness: { state: "ready", reason: "Ready", message: "" },
     timings: hosts.map(() => undefined),
     runs: [],
@@ -59,6 +60,19 @@ describe("a policy's summary", () => {
     expect(of({ policy, hosts, timings: [hourly] }).display?.next).toBe("Paused");
   });
 
+  test("names no slot of a host whose agent never came, nor of a repository that was never opened", () => {
+    const policy = policyOf("www", { spec: { schedule: "0 * * * *" } });
+    const sooner = { ...hourly, next: NOON + HOUR / 2 };
+    const hosts = [hostOf("new"), connectedHost("web-1")];
+    expect(of({ policy, hosts, timings: [sooner, hourly] }).nextScheduleTime).toBe(at(NOON + HOUR));
+    expect(of({ policy, hosts: [hostOf("new")], timings: [sooner] })).toMatchObject({
+      display: { next: "NeverConnected" },
+    });
+    expect(of({ policy, hosts, timings: [sooner, hourly], repository: repositoryOf("offsite") })).not.toHaveProperty(
+      "nextScheduleTime",
+    );
+  });
+
   test("remembers through the Hosts what the history limits have deleted", () => {
     const policies = [{ name: "www", lastRun: "old", lastPhase: "Succeeded", lastSuccessfulTime: at(NOON - HOUR) }];
     expect(of({ hosts: [hostOf("web-1", { status: { policies } })] })).toMatchObject({
@@ -91,8 +105,8 @@ describe("a policy's summary", () => {
 
   test("a host that lived through two slots without a success is overdue, a newer one or a paused one is not", () => {
     const hosts = [
-      hostOf("old", { created: NOON - 9 * HOUR }),
-      hostOf("new", { created: NOON }),
+      connectedHost("old", { created: NOON - 9 * HOUR }),
+      connectedHost("new", { created: NOON }),
       hostOf("paused", { created: NOON - 9 * HOUR, spec: { paused: true } }),
     ];
     const policy = policyOf("www", { created: NOON - 9 * HOUR });

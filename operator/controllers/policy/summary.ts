@@ -1,6 +1,7 @@
 import type { BackupPolicy, BackupPolicyStatus } from "#crds/backuppolicy.ts";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Host } from "#crds/host.ts";
+import type { Repository } from "#crds/repository.ts";
 import { isTerminal } from "#protocol/outcome.ts";
 import { sameJson } from "../../kube/apply.ts";
 import { NEXT_WORTH_MS, nextText } from "../next.ts";
@@ -8,7 +9,7 @@ import type { Difference } from "../pace.ts";
 import type { Readiness } from "../readiness.ts";
 import type { FailingReason } from "../reasons.ts";
 import { endOf, isSuccess, newestFirst, tells } from "./history.ts";
-import type { Timing } from "./timing.ts";
+import { fires, type Timing } from "./timing.ts";
 
 /** As the CRD bounds it. */
 const SHOWN_FAILING = 20;
@@ -20,6 +21,8 @@ export type Summary = Pick<
 
 export interface SummaryInputs {
   readonly policy: BackupPolicy;
+  /** The one it names; undefined: there is none. */
+  readonly repository: Repository | undefined;
   readonly readiness: Readiness;
   /** Those it selects, by name. */
   readonly hosts: readonly Host[];
@@ -34,7 +37,7 @@ export interface SummaryInputs {
  * How a policy goes over all its hosts. Runs are deleted by the history limits, so what they said last is kept on the Hosts
  * (one policy's share) and in this status (the newest times).
  */
-export function summarize({ policy, readiness, hosts, timings, runs, now }: SummaryInputs): Summary {
+export function summarize({ policy, repository, readiness, hosts, timings, runs, now }: SummaryInputs): Summary {
   const runsByHost = Map.groupBy(runs, (run) => run.spec.hostRef);
   const counts = { selected: hosts.length, applied: 0, succeeded: 0, failing: 0, overdue: 0, running: 0 };
   const failing: NonNullable<Summary["failing"]> = [];
@@ -53,7 +56,7 @@ export function summarize({ policy, readiness, hosts, timings, runs, now }: Summ
     for (const run of own) slot.see(run.spec.scheduledTime);
 
     const timing = host.spec.paused === true ? undefined : timings[index];
-    if (timing !== undefined) next = Math.min(next, timing.next);
+    if (timing !== undefined && fires(host, repository, lastSuccess)) next = Math.min(next, timing.next);
     const overdue = timing !== undefined && isOverdue(policy, host, lastSuccess, timing, now);
     const fails = lastPhase !== undefined && lastPhase !== "Succeeded";
     if (overdue) counts.overdue++;
@@ -67,8 +70,9 @@ export function summarize({ policy, readiness, hosts, timings, runs, now }: Summ
   });
 
   const first = Number.isFinite(next) ? next : undefined;
-  // A schedule that a ready policy has fires on every host that is not paused.
-  const otherwise = policy.spec.schedule === undefined ? "Manual" : "Paused";
+  // A schedule that a ready policy has fires on every host that is not paused, once its agent has come.
+  const paused = hosts.every(({ spec }) => spec.paused === true);
+  const otherwise = policy.spec.schedule === undefined ? "Manual" : paused ? "Paused" : "NeverConnected";
   return {
     hosts: counts,
     ...(slot.time !== undefined && { lastScheduleTime: slot.time }),

@@ -10,9 +10,9 @@ describe("when a policy fires on a host", () => {
     ["never while suspended", { spec: { schedule: "0 * * * *", suspend: true } }, undefined],
     ["never with an impossible one", { spec: { schedule: "0 0 31 2 *" } }, undefined],
     [
-      "at the next slot, and overdue from two slots ago",
+      "at the next slot, and overdue from two slots ago, of which the last may still succeed",
       { spec: { schedule: "30 * * * *" } },
-      ["2026-11-21T12:30:00Z", "2026-11-21T10:30:00Z"],
+      ["2026-11-21T12:30:00Z", "2026-11-21T09:30:00Z"],
     ],
     [
       "in its own time zone",
@@ -22,6 +22,17 @@ describe("when a policy fires on a host", () => {
   ])("%s", (_, policy, want) => {
     const found = timing(policyOf("www", policy), host, NOON);
     expect(found && [at(found.next), at(found.overdueBefore)]).toEqual(want);
+  });
+
+  test.each([
+    ["when the slot comes, at which its run has just begun", "0 2 * * *", "02:00", "19T02:00", "03:00"],
+    ["nor for an hour after it", "0 2 * * *", "02:59", "19T02:00", "03:00"],
+    ["then it is", "0 2 * * *", "03:00", "20T02:00", "02:00"],
+    ["nor before the next slot, where that comes sooner", "*/5 * * * *", "12:04", "21T11:50", "12:05"],
+  ])("a host that missed the slot before is not overdue %s", (_, schedule, now, overdueBefore, changesAt) => {
+    const found = timing(policyOf("www", { spec: { schedule } }), host, Date.parse(`2026-11-21T${now}:00Z`))!;
+    expect(at(found.overdueBefore)).toBe(`2026-11-${overdueBefore}:00Z`);
+    expect(at(found.changesAt)).toContain(`T${changesAt}:00Z`);
   });
 
   test("a slot that is over but for its jitter is the next", () => {

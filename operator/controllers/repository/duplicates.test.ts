@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Repository } from "#crds/repository.ts";
 import { keyOf } from "../../kube/resource.ts";
-import { NOON, RESTIC_ID, readyRepository, repositoryOf } from "../fixtures.ts";
+import { condition, NOON, RESTIC_ID, readyRepository, repositoryOf } from "../fixtures.ts";
 import { duplicateOf } from "./duplicates.ts";
 import { canonicalURL } from "./url.ts";
 
@@ -38,4 +38,18 @@ test("three of one repository all give way to the one that was opened", () => {
   const all = [unopened("a"), opened("b", NOON + 2 * HOUR), unopened("c", NOON + HOUR)];
   expect(all.map((each) => duplicateOf(each, indexes(all))?.key)).toEqual(["team/b", undefined, "team/b"]);
   expect(all[1]?.status?.repositoryID).toBe(RESTIC_ID);
+});
+
+test.each([
+  ["WrongPassword", "WrongPassword"],
+  ["Opening", undefined],
+  ["WaitingForHost", undefined],
+])("of one that never worked is said why (%s), of one that is only on the way is not", (reason, trouble) => {
+  const first = repositoryOf("a", {
+    spec,
+    uid: "uid-a",
+    status: { conditions: [condition("Ready", "False", reason)] },
+  });
+  const other = unopened("b", NOON + HOUR);
+  expect(duplicateOf(other, indexes([first, other]))?.trouble).toBe(trouble);
 });

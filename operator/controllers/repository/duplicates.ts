@@ -1,8 +1,12 @@
 import type { Repository } from "#crds/repository.ts";
+import { findCondition } from "../../kube/conditions.ts";
 import { type Key, keyOf } from "../../kube/resource.ts";
 import type { Caches } from "../caches.ts";
+import type { ConditionReason } from "../reasons.ts";
 import type { Surroundings } from "./readiness.ts";
 import { canonicalURL } from "./url.ts";
+
+const ON_THE_WAY: ReadonlySet<string> = new Set<ConditionReason>(["Opening", "WaitingForHost"]);
 
 type Indexes = Pick<Caches, "repositoriesByURL" | "repositoriesByID">;
 
@@ -10,7 +14,11 @@ type Indexes = Pick<Caches, "repositoriesByURL" | "repositoriesByID">;
 export function duplicateOf(repository: Repository, caches: Indexes): Surroundings["duplicateOf"] {
   for (const [by, others] of alike(repository, caches)) {
     const [first] = others.sort(precedence);
-    if (first !== undefined && first.metadata.uid !== repository.metadata.uid) return { key: keyOf(first), by };
+    if (first === undefined || first.metadata.uid === repository.metadata.uid) continue;
+    const { conditions, repositoryID } = first.status ?? {};
+    const ready = findCondition(conditions, "Ready");
+    const neverWorked = repositoryID === undefined && ready?.status === "False" && !ON_THE_WAY.has(ready.reason);
+    return { key: keyOf(first), by, ...(neverWorked && { trouble: ready.reason }) };
   }
   return undefined;
 }

@@ -31,6 +31,16 @@ test.each<[string, ReturnType<typeof repositoryOf>, Partial<Surroundings>, [stri
     ],
   ],
   [
+    "the same url as one that never worked does not say which of them is the mistake",
+    repositoryOf("offsite"),
+    { duplicateOf: { key: "team/first", by: "url", trouble: "WrongPassword" } },
+    [
+      "stalled",
+      "DuplicateRepository",
+      "Repository team/first has the same url, and one repository is one resource; delete one of the two: that one never worked (WrongPassword), and once it is deleted this one is opened",
+    ],
+  ],
+  [
     "the same id twice, even when it was opened",
     readyRepository("offsite"),
     { duplicateOf: { key: "team/first", by: "id" } },

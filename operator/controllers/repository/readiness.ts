@@ -13,9 +13,17 @@ export function isOpened({ status, metadata }: Repository): boolean {
   );
 }
 
+export interface DuplicateOf {
+  /** `namespace/name` of it. */
+  readonly key: string;
+  readonly by: "url" | "id";
+  /** Where it never worked, why: it may be the mistake of the two. */
+  readonly trouble?: string;
+}
+
 export interface Surroundings {
-  /** `namespace/name` of the Repository that is the same one and takes precedence, and by what. */
-  readonly duplicateOf: { readonly key: string; readonly by: "url" | "id" } | undefined;
+  /** The Repository that is the same one and takes precedence. */
+  readonly duplicateOf: DuplicateOf | undefined;
   /** What the Secrets lack. */
   readonly problem: string | undefined;
   readonly initializer: Host | undefined;
@@ -43,7 +51,12 @@ export function repositoryReadiness(repository: Repository, around: Surroundings
   const { lastOpen, repositoryID } = repository.status ?? {};
   if (duplicateOf !== undefined) {
     const same = duplicateOf.by === "url" ? "the same url" : `the same repository (id ${repositoryID?.slice(0, 8)})`;
-    const message = `Repository ${duplicateOf.key} has ${same}, and one repository is one resource; delete this one and use that`;
+    const { key, trouble } = duplicateOf;
+    const which =
+      trouble === undefined
+        ? "delete this one and use that"
+        : `delete one of the two: that one never worked (${trouble}), and once it is deleted this one is opened`;
+    const message = `Repository ${key} has ${same}, and one repository is one resource; ${which}`;
     return { state: "stalled", reason: "DuplicateRepository", message };
   }
   if (problem !== undefined) return { state: "waiting", reason: Reason.SecretMissing, message: problem };

@@ -62,10 +62,12 @@ export function repositoryController(parts: ControllerParts & { caches: Caches; 
         hosts: [...hosts.keys()].sort(),
       });
       const { generation } = repository.metadata;
+      const id = repository.status?.repositoryID?.slice(0, 8);
       const drafts = readinessConditions(readiness, generation);
       const status: RepositoryStatus = {
         ...(generation !== undefined && { observedGeneration: generation }),
         ...(initializer !== undefined && { initializer: { ...initializer } }),
+        ...(id !== undefined && { display: { id } }),
         conditions: conditions(repository.status?.conditions, drafts, ctx.clock.now()),
       };
       await applyStatus(ctx.client, Repositories, repository, repositoryWriter, status, { signal: ctx.signal });

@@ -12,6 +12,8 @@ import { isOpened } from "./readiness.ts";
 
 /** Secrets are not watched (that would be a grant to read all): looked at again after this, sooner while something waits for it. */
 const REREAD_MS = { settled: 300_000, waiting: 10_000 };
+/** After a run that failed over what they hold somebody is about to correct them, and waits for it. */
+const DOUBT_MS = 3_600_000;
 
 interface Entry {
   readonly stamp: string;
@@ -35,6 +37,8 @@ export class SecretReader {
   readonly #log: Log;
   readonly #entries = new Map<Key, Entry>();
   readonly #listeners = new Set<(repository: Key) => void>();
+  /** Until when, on the monotonic clock, these are looked at as often as those that something waits for. */
+  readonly #doubtedUntil = new Map<Key, number>();
 
   constructor(parts: {
     readonly client: Client;
@@ -70,6 +74,15 @@ export class SecretReader {
   onChange(listener: (repository: Key) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** Something failed over what the Secrets of this repository hold. */
+  doubt(repository: Key): void {
+    const entry = this.#entries.get(repository);
+    if (entry === undefined) return;
+    const doubted = this.#isDoubted(repository);
+    this.#doubtedUntil.set(repository, this.#clock.monotonic() + DOUBT_MS);
+    if (!doubted && entry.last !== undefined) this.#reread(repository);
   }
 
   /** Reads nothing more by itself. */
@@ -108,7 +121,8 @@ export class SecretReader {
       this.#forget(key);
       return;
     }
-    const settled = end.last !== undefined && "access" in end.last && isOpened(repository);
+    if (news) this.#doubtedUntil.delete(key);
+    const settled = end.last !== undefined && "access" in end.last && isOpened(repository) && !this.#isDoubted(key);
     const delay = REREAD_MS[settled ? "settled" : "waiting"] * between(this.#random, 0.8, 1.2);
     const cancel = this.#clock.after(delay, () => this.#reread(key));
     this.#entries.set(key, { ...entry, ...end, cancel });
@@ -122,7 +136,12 @@ export class SecretReader {
     else this.#begin(repository, entry).reading.catch(() => {});
   }
 
+  #isDoubted(key: Key): boolean {
+    return this.#clock.monotonic() < (this.#doubtedUntil.get(key) ?? 0);
+  }
+
   #forget(key: Key): void {
+    this.#doubtedUntil.delete(key);
     this.#entries.get(key)?.cancel();
     this.#entries.delete(key);
   }

@@ -3,7 +3,7 @@ import { READINESS } from "../readiness.ts";
 
 export const repositoryWriter: StatusWriter = {
   manager: "holdfast-repository",
-  fields: ["observedGeneration", "initializer"],
+  fields: ["observedGeneration", "initializer", "display"],
   conditions: READINESS,
 };
 
