@@ -41,7 +41,8 @@ function checkEnd(life: Life, lives: readonly Life[], history: History): Violati
 
 function checkRun(life: Life, lives: readonly Life[], { snapshots, faults }: History): Violation[] {
   const { spec, status = {} } = life.last as BackupRun;
-  const made = snapshots.filter(({ tags }) => runOf(tags) === life.id).map(({ id }) => id);
+  const saved = snapshots.filter(({ tags }) => runOf(tags) === life.id);
+  const made = saved.map(({ id }) => id);
   const told = status.snapshots?.map(({ id }) => id) ?? [];
   const found: Violation[] = [];
   const wrong = (message: string) => found.push(violation("result", life, message));
@@ -49,6 +50,9 @@ function checkRun(life: Life, lives: readonly Life[], { snapshots, faults }: His
   if (phase === "Succeeded") {
     if (made.length !== 1 || told.join() !== made.join())
       wrong(`Succeeded with snapshot ${told.join(", ") || "none"}, the repository has ${made.join(", ") || "none"}`);
+    const [figures, real] = [toldFigures(status.snapshots), savedFigures(saved)];
+    if (found.length === 0 && figures !== real)
+      found.push(violation("figures", life, `files, bytes, bytes added are ${figures}, and in the repository ${real}`));
     return found;
   }
   if (made.length > 0) wrong(`${phase}, but the repository has ${made.join(", ")}`);
@@ -58,6 +62,18 @@ function checkRun(life: Life, lives: readonly Life[], { snapshots, faults }: His
   if (phase === "Skipped" && spec.trigger !== "Manual" && overlapped(life, lives)) return found;
   wrong(`${phase}, ${reason} after ${hits} hits: ${status.message}`);
   return found;
+}
+
+type Told = NonNullable<NonNullable<BackupRun["status"]>["snapshots"]>;
+
+function toldFigures(snapshots: Told = []): string {
+  return snapshots.map(({ totalFiles, totalBytes, dataAddedBytes }) => [totalFiles, totalBytes, dataAddedBytes]).join();
+}
+
+function savedFigures(snapshots: History["snapshots"]): string {
+  return snapshots
+    .map(({ summary }) => [summary.total_files_processed, summary.total_bytes_processed, summary.data_added])
+    .join();
 }
 
 /** Another run of the same policy on the same host had not ended when the slot of this one came. */

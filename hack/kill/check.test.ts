@@ -30,6 +30,8 @@ function well(): History {
   };
 }
 
+const told = { totalFiles: 2, totalBytes: 30, dataAddedBytes: 7 };
+const summary = { total_files_processed: 2, total_bytes_processed: 30, data_added: 7 };
 const at = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, "0")}.000000Z`;
 const succeeded = (id: string, attempts = 1) => ({
   phase: "Succeeded",
@@ -37,11 +39,11 @@ const succeeded = (id: string, attempts = 1) => ({
   attempts,
   startTime: "s",
   completionTime: at(30),
-  snapshots: [{ id }],
+  snapshots: [{ id, ...told }],
 });
 const interrupted = { phase: "Failed", reason: "Interrupted", message: "killed", attempts: 2, startTime: "s" };
 const start = (id: string, attempt = 1, step = "backup") => ({ id, attempt, step });
-const snapshot = (id: string, run: string) => ({ id, tags: ["holdfast", `run=${run}`] });
+const snapshot = (id: string, run: string) => ({ id, tags: ["holdfast", `run=${run}`], summary });
 
 function version(plural: string, name: string, revision: number, more: object, uid = `${name}-uid`): Version {
   const object = { metadata: { name, uid, resourceVersion: `${revision}` }, ...more };
@@ -145,6 +147,16 @@ const broken: [string, History, string[]][] = [
   ["says Succeeded without a snapshot", { ...well(), snapshots: [snapshot("b", "slot-id")] }, ["result"]],
   ["has two snapshots", { ...well(), snapshots: [...well().snapshots, snapshot("c", "one-uid")] }, ["result"]],
   ["names another snapshot than it has", withRun([succeeded("z")]), ["result"]],
+  [
+    "tells other figures than restic has kept",
+    withRun([{ ...succeeded("a"), snapshots: [{ id: "a", ...told, totalBytes: 29 }] }]),
+    ["figures"],
+  ],
+  [
+    "was cancelled though nobody asked for that",
+    withRun([{ phase: "Cancelled", reason: "Cancelled", attempts: 1 }], { snapshots: [snapshot("b", "slot-id")] }),
+    ["result"],
+  ],
   [
     "failed though nothing hit it",
     withRun([interrupted], { snapshots: [snapshot("b", "slot-id")] }),

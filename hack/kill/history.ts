@@ -7,8 +7,8 @@ export interface History {
   readonly faults: readonly Fault[];
   /** Every restic that an agent started for a backup or a restore. */
   readonly starts: readonly Start[];
-  /** Every snapshot of the repository. */
-  readonly snapshots: readonly { readonly id: string; readonly tags: readonly string[] }[];
+  /** Every snapshot of the repository, as restic lists it. */
+  readonly snapshots: readonly SavedSnapshot[];
   /** What was asked for: BackupRuns and Restores by `<plural>/<name>`. */
   readonly asked: readonly string[];
   readonly slots: Slots;
@@ -18,6 +18,16 @@ export interface History {
   readonly locks: readonly { readonly id: string; readonly pid: number }[];
   /** What lies about that should not, in words. */
   readonly leftovers: readonly string[];
+}
+
+export interface SavedSnapshot {
+  readonly id: string;
+  readonly tags: readonly string[];
+  readonly summary: {
+    readonly total_files_processed: number;
+    readonly total_bytes_processed: number;
+    readonly data_added: number;
+  };
 }
 
 export interface Version {

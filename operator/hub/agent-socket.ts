@@ -4,23 +4,25 @@ import { messageOf } from "#base/errors.ts";
 import { MAX_OUTBOUND_BYTES } from "#protocol/limits.ts";
 import { closeReason, line } from "#protocol/text.ts";
 import type { Log } from "../kube/log.ts";
+import type { TokenBuckets } from "../kube/token-buckets.ts";
 import type { HubMetrics } from "./hub-metrics.ts";
 import type { Intake } from "./intake.ts";
-import type { HostIdentity, HubPorts, SessionFacts } from "./ports.ts";
+import { type Authenticated, type HubPorts, hostKey, type SessionFacts } from "./ports.ts";
 import { newSession, step, wakeAt } from "./session.ts";
 import type { Moment, SessionEffect, SessionEvent, SessionState } from "./session-state.ts";
 
 /** How long the peer may take to answer a close frame. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
-export interface AgentSocketOptions {
-  host: HostIdentity;
+export interface AgentSocketOptions extends Authenticated {
   lifetimeMs: number;
   ports: HubPorts;
   clock: Clock;
   log: Log;
   metrics: HubMetrics;
   intake: Intake;
+  /** What each host may cost the API server, by its key. */
+  writes: TokenBuckets;
   onOpened(socket: AgentSocket): void;
   /** Called once an accepted session's connection is gone; the Host still says Connected. May come twice. */
   onLeft(socket: AgentSocket, facts: SessionFacts): void;
@@ -106,7 +108,7 @@ export class AgentSocket {
   }
 
   #perform(effect: SessionEffect): void {
-    const { ports, host, metrics } = this.#options;
+    const { ports, host, stillHolds, metrics } = this.#options;
     const signal = this.#gone.signal;
     switch (effect.type) {
       case "send":
@@ -121,7 +123,7 @@ export class AgentSocket {
         return;
       case "open": {
         const { hello, receivedAt, facts } = effect;
-        this.#call("open", ports.store.open({ host, hello, receivedAt, facts }, signal), (answer) =>
+        this.#call("open", ports.store.open({ host, stillHolds, hello, receivedAt, facts }, signal), (answer) =>
           "refused" in answer ? { type: "open_refused", refusal: answer.refused } : { type: "opened", session: answer },
         );
         return;
@@ -133,16 +135,24 @@ export class AgentSocket {
         }));
         return;
       case "write":
-        this.#call("record", ports.records.write(host, effect.record, signal), (result) => ({
-          type: "written",
-          result,
-        }));
+        this.#call(
+          "record",
+          this.#turn().then(() => ports.records.write(host, effect.record, signal)),
+          (result) => ({
+            type: "written",
+            result,
+          }),
+        );
         return;
       case "report":
-        this.#call("report", ports.store.report(host, this.#state.epoch, effect.facts, signal), (result) => ({
-          type: "reported",
-          result,
-        }));
+        this.#call(
+          "report",
+          this.#turn().then(() => ports.store.report(host, this.#state.epoch, effect.facts, signal)),
+          (result) => ({
+            type: "reported",
+            result,
+          }),
+        );
         return;
       case "progress":
         ports.progress.report(host, effect.frame);
@@ -159,6 +169,14 @@ export class AgentSocket {
       case "log":
         this.#log[effect.level](effect.fields, effect.message);
         return;
+    }
+  }
+
+  /** Resolves once the host may have something written. */
+  async #turn(): Promise<void> {
+    const { writes, host, clock } = this.#options;
+    for (let wait = writes.take(hostKey(host)); wait > 0; wait = writes.take(hostKey(host))) {
+      await clock.sleep(wait, this.#gone.signal);
     }
   }
 

@@ -5,6 +5,7 @@ import { parseCredential } from "#protocol/enroll.ts";
 import type { Caches } from "../controllers/caches.ts";
 import { Hosts } from "../controllers/kinds.ts";
 import type { Installation } from "../installation/installation.ts";
+import type { Adoption } from "../installation/ticket.ts";
 import type { Client } from "../kube/client.ts";
 import { isAlreadyExists, isForbidden, isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
@@ -17,7 +18,13 @@ import {
   sameDigest,
   storedCredential,
 } from "./credential-secret.ts";
-import type { AuthenticationRefusal, AuthenticationRequest, Authenticator, HostIdentity } from "./ports.ts";
+import type {
+  Authenticated,
+  AuthenticationRefusal,
+  AuthenticationRequest,
+  Authenticator,
+  HostIdentity,
+} from "./ports.ts";
 
 const ENROL_AGAIN = "create an EnrollmentToken with hostName and reenroll: true and enrol this machine again";
 
@@ -62,15 +69,19 @@ export class CredentialAuthenticator implements Authenticator {
     this.#parts = parts;
   }
 
+  vouched({ authorization, ticket }: AuthenticationRequest): string | undefined {
+    const shown = shownIn(authorization);
+    return shown && this.#adoption(ticket, shown)?.credentialHash;
+  }
+
   async authenticate(
     { authorization, ticket }: AuthenticationRequest,
     signal: AbortSignal,
-  ): Promise<{ host: HostIdentity } | { refused: AuthenticationRefusal }> {
-    const shown = parseCredential(/^Bearer (.{1,512})$/i.exec(authorization ?? "")?.[1] ?? "");
+  ): Promise<Authenticated | { refused: AuthenticationRefusal }> {
+    const shown = shownIn(authorization);
     if (shown === undefined) return { refused: MALFORMED };
-    const { namespace, host: name } = shown;
+    const { namespace, name, hash } = shown;
     if (this.#parts.watchNamespaces?.includes(namespace) === false) return { refused: UNKNOWN };
-    const hash = sha256(shown.secret);
     const cached = this.#parts.caches.hosts.get({ namespace, name });
     const known = cached && (await this.#find(cached, signal));
     // A cache that is behind must not turn away who has just enrolled: a refusal is the API server's word.
@@ -80,11 +91,16 @@ export class CredentialAuthenticator implements Authenticator {
     if (found !== undefined && stored !== undefined) {
       // Also where the Host had an agent and was revoked (no hash): that is for good.
       if (stored.hash === undefined || !sameDigest(stored.hash, hash)) return { refused: UNKNOWN };
-      return { host: identity(found.host) };
+      return this.#authenticated(found.host, hash);
     }
-    const issuedAt = this.#adoptable(ticket, { namespace, name, hash });
+    const issuedAt = this.#adoptable(ticket, shown);
     if (issuedAt === undefined) return { refused: UNKNOWN };
-    return this.#adopt(found?.host, { namespace, name, hash, issuedAt }, signal);
+    return this.#adopt(found?.host, { ...shown, issuedAt }, signal);
+  }
+
+  #authenticated(host: Host, hash: string): Authenticated {
+    const stillHolds = async (signal: AbortSignal) => holds(await this.#find(host, signal), hash);
+    return { host: identity(host), stillHolds };
   }
 
   async #findLive(ref: Ref, signal: AbortSignal): Promise<Found | undefined> {
@@ -98,28 +114,34 @@ export class CredentialAuthenticator implements Authenticator {
     return { host, credential: secret === undefined ? undefined : storedCredential(secret, host) };
   }
 
-  /** When the ticket was issued, ms since 1970, if it opens this door. */
-  #adoptable(ticket: string | undefined, shown: { namespace: string; name: string; hash: string }): number | undefined {
-    const { installation, clock } = this.#parts;
+  /** What the ticket says, if this installation issued it for the credential shown. */
+  #adoption(ticket: string | undefined, shown: Shown): Adoption | undefined {
+    const { installation } = this.#parts;
     const adoption = ticket === undefined ? undefined : installation.tickets.open(ticket);
-    const { createdAt } = installation;
-    const holds =
+    const fits =
       adoption !== undefined &&
       adoption.clusterID === installation.clusterID &&
       adoption.namespace === shown.namespace &&
       adoption.host === shown.name &&
-      sameDigest(adoption.credentialHash, shown.hash) &&
-      // A ticket of this very cluster is no use: here a Host that is missing was deleted, which is a revocation.
-      adoption.issuedAt < createdAt &&
-      clock.now() - createdAt < ADOPTION_MS;
-    return holds ? adoption.issuedAt : undefined;
+      sameDigest(adoption.credentialHash, shown.hash);
+    return fits ? adoption : undefined;
+  }
+
+  /** When the ticket was issued, ms since 1970, if it opens this door. */
+  #adoptable(ticket: string | undefined, shown: Shown): number | undefined {
+    const { installation, clock } = this.#parts;
+    const { createdAt } = installation;
+    const issuedAt = this.#adoption(ticket, shown)?.issuedAt;
+    // A ticket of this very cluster is no use: here a Host that is missing was deleted, which is a revocation.
+    const opens = issuedAt !== undefined && issuedAt < createdAt && clock.now() - createdAt < ADOPTION_MS;
+    return opens ? issuedAt : undefined;
   }
 
   async #adopt(
     present: Host | undefined,
-    agent: { namespace: string; name: string; hash: string; issuedAt: number },
+    agent: Shown & { issuedAt: number },
     signal: AbortSignal,
-  ): Promise<{ host: HostIdentity } | { refused: AuthenticationRefusal }> {
+  ): Promise<Authenticated | { refused: AuthenticationRefusal }> {
     const { client, log } = this.#parts;
     const { namespace, name, hash, issuedAt } = agent;
     try {
@@ -129,7 +151,7 @@ export class CredentialAuthenticator implements Authenticator {
       const draft = credentialSecret(host, { hash, enrolledTime: new Date(issuedAt).toISOString() });
       const secret = await client.create(Secrets, draft, { signal });
       audit(log, "credential-written", secret, { host: name, adopted: true });
-      return { host: identity(host) };
+      return this.#authenticated(host, hash);
     } catch (error) {
       // Somebody enrolled under this name at the same moment: the next try is judged by what stands there then.
       if (isAlreadyExists(error)) return { refused: { status: 503, code: "busy", message: "try again in a moment" } };
@@ -137,6 +159,18 @@ export class CredentialAuthenticator implements Authenticator {
       throw error;
     }
   }
+}
+
+/** What an agent says of itself: the names in its credential, and the SHA-256 of its secret part. */
+interface Shown {
+  readonly namespace: string;
+  readonly name: string;
+  readonly hash: string;
+}
+
+function shownIn(authorization = ""): Shown | undefined {
+  const credential = parseCredential(/^Bearer (.{1,512})$/i.exec(authorization)?.[1] ?? "");
+  return credential && { namespace: credential.namespace, name: credential.host, hash: sha256(credential.secret) };
 }
 
 interface Found {

@@ -13,6 +13,7 @@ import { restoreWriter, runWriter } from "../controllers/one-shot/writers.ts";
 import type { Client } from "../kube/client.ts";
 import type { Log } from "../kube/log.ts";
 import { keyOf } from "../kube/resource.ts";
+import { TokenBuckets } from "../kube/token-buckets.ts";
 import { persist } from "./persist.ts";
 import type { CommandAnswer, CommandSink, HostIdentity } from "./ports.ts";
 import type { TaskRecords } from "./task-records.ts";
@@ -29,12 +30,18 @@ export interface CommandSinkParts {
   readonly signal: AbortSignal;
 }
 
+/** An agent says once a session what became of a command; the caches show what was made of it a moment later. */
+const ANSWERS = { perSecond: 0.1, burst: 3 };
+
 /** Ends what an agent refused, or got too late, by the status of what asked for it: no record will. */
 export class CommandAnswers implements CommandSink {
   readonly #parts: CommandSinkParts;
+  /** By the uid of what asked for the command. */
+  readonly #answers: TokenBuckets;
 
   constructor(parts: CommandSinkParts) {
     this.#parts = parts;
+    this.#answers = new TokenBuckets({ ...ANSWERS, clock: parts.clock });
   }
 
   answered(host: HostIdentity, answer: CommandAnswer): void {
@@ -52,6 +59,7 @@ export class CommandAnswers implements CommandSink {
       caches.activeRunsByHost(key).find(({ metadata }) => metadata.uid === answer.id) ??
       caches.activeRestoresByHost(key).find(({ metadata }) => metadata.uid === answer.id);
     if (subject !== undefined) {
+      if (this.#answers.take(subject.metadata.uid) > 0) return;
       // An end that is supposed, as the leader's are: should the host carry it out all the same, its result stands.
       await persist(this.#parts, signal, () => {
         const end = (_: number, one: BackupRun | Restore) => endOf(one, answer);

@@ -11,6 +11,7 @@ import type { Planner } from "../controllers/host/reconcile.ts";
 import type { Resolved } from "../controllers/repository/access.ts";
 import { openingChanged } from "../controllers/repository/opening.ts";
 import { isOpened } from "../controllers/repository/readiness.ts";
+import { doubtSecrets } from "../controllers/repository/secret-doubts.ts";
 import type { SecretReader } from "../controllers/repository/secret-reader.ts";
 import { findCondition, isTrue } from "../kube/conditions.ts";
 import type { Log } from "../kube/log.ts";
@@ -50,6 +51,7 @@ export class DesiredConfigurations implements DesiredSource, Planner {
     const newID = () => randomBytes(4).toString("hex");
     this.tries = new TaskTries({ clock: parts.clock, newID, due: parts.refresh });
     this.#watch(parts.refresh);
+    doubtSecrets(parts.caches, parts.secrets);
   }
 
   async desired(identity: HostIdentity, held: readonly string[]): Promise<Desired> {
@@ -121,7 +123,9 @@ export class DesiredConfigurations implements DesiredSource, Planner {
         const deleted = this.#caches.repositories.get(keyOf(repository))?.metadata.uid !== repository.metadata.uid;
         if (resolved === undefined || !("access" in resolved) || deleted) continue;
         const id = this.tries.current(repository, key, resolved.versions);
-        const initialize = repository.spec.initialize === true;
+        // Not for a restore's sake: an empty repository at a mistyped address holds nothing to restore.
+        const used = this.#caches.policiesByRepository(keyOf(repository)).length > 0;
+        const initialize = repository.spec.initialize === true && used;
         if (id !== undefined) openings.push({ id, access: resolved.access, initialize });
       }
     }

@@ -148,8 +148,9 @@ export class EnrolmentDesk {
           if (written === undefined) continue;
           audit(log, "credential-written", written, { host: enrolment.name, enrollmentToken: token.metadata.name });
         }
-        // Asked of the Host and not of what was just done: this may be the repeat of an enrolment that broke off here.
-        if (hasEarlierAgent(host, enrolment)) await this.#parts.onTakeover(host, signal);
+        // Asked of the Host, too: this may be the repeat of an enrolment that broke off here.
+        if (admission === "replace-credential" || hasEarlierAgent(host, enrolment))
+          await this.#parts.onTakeover(host, signal);
         return host;
       }
     });

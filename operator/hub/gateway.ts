@@ -10,13 +10,16 @@ import { between, type Random } from "#base/random.ts";
 import { TICKET_HEADER } from "#protocol/enroll.ts";
 import { HEADERS_TIMEOUT_MS, MAX_FRAME_BYTES } from "#protocol/limits.ts";
 import type { Log } from "../kube/log.ts";
+import { TokenBuckets } from "../kube/token-buckets.ts";
 import { Admission, type UpgradeRefusal } from "./admission.ts";
 import { AgentSocket } from "./agent-socket.ts";
 import { hubMetrics } from "./hub-metrics.ts";
 import { Intake } from "./intake.ts";
+import { networkOf } from "./network-of.ts";
 import {
+  type Authenticated,
   type AuthenticationRefusal,
-  type HostIdentity,
+  type AuthenticationRequest,
   type HostKey,
   type Hub,
   type HubPorts,
@@ -35,6 +38,11 @@ const AUTHENTICATION_TIMEOUT_MS = 15_000;
 /** Connections are asked to leave at this age, so that new replicas get their share. */
 const LIFETIME_MS = { from: 6.4 * 3_600_000, to: 9.6 * 3_600_000 };
 const TICK_MS = 1_000;
+/**
+ * What one host may have written, results and facts of its session together: the backlog of days passes in minutes, and an
+ * agent that makes results up costs no more than others.
+ */
+export const WRITES = { perSecond: 10, burst: 2000 };
 /** Thousands of closes in one turn would stall the event loop (measured: 9,000 take 0.7 s). */
 const SLICE = 100;
 /**
@@ -53,6 +61,8 @@ export interface GatewayOptions {
   admission?: { perSecond: number; burst: number };
   /** Bytes held for the API server. */
   intake?: { session: number; replica: number };
+  /** Of one host. */
+  writes?: { perSecond: number; burst: number };
 }
 
 /** The agents' side of one replica: accepts, authenticates and admits their WebSockets, and holds their sessions. */
@@ -70,6 +80,7 @@ export class Gateway implements Hub {
   readonly #admission: Admission;
   readonly #intake: Intake;
   readonly #sessions: Sessions;
+  readonly #writes: TokenBuckets;
   readonly #stopped = new AbortController();
   #draining = false;
   #cancelTick: () => void;
@@ -86,6 +97,7 @@ export class Gateway implements Hub {
     });
     this.#admission = new Admission({ ...options, all: options.admission });
     this.#intake = new Intake(options.intake);
+    this.#writes = new TokenBuckets({ ...WRITES, ...options.writes, clock: options.clock });
     const tick = () => {
       for (const socket of this.#sessions.sockets()) socket.tick();
       this.#cancelTick = options.clock.after(TICK_MS, tick);
@@ -154,12 +166,12 @@ export class Gateway implements Hub {
       rawAnswer(socket, admitted);
       return;
     }
-    const { host } = admitted;
     this.#upgrader.handleUpgrade(request, socket, head, (webSocket) => {
       const socket = new AgentSocket(webSocket, {
         ...this.#options,
-        host,
+        ...admitted,
         intake: this.#intake,
+        writes: this.#writes,
         lifetimeMs: between(this.#options.random, LIFETIME_MS.from, LIFETIME_MS.to),
         metrics: this.#metrics,
         onOpened: (opened) => {
@@ -174,35 +186,33 @@ export class Gateway implements Hub {
   }
 
   /** Whose agent asks, or what it is answered. */
-  async #admit(request: IncomingMessage, socket: Duplex): Promise<{ host: HostIdentity } | UpgradeRefusal> {
+  async #admit(request: IncomingMessage, socket: Duplex): Promise<Authenticated | UpgradeRefusal> {
     if (request.url?.split("?")[0] !== AGENT_PATH) {
       return { status: 404, code: "not_found", message: `WebSockets are at ${AGENT_PATH} only` };
     }
-    const address = request.socket.remoteAddress ?? "";
-    const refusal = this.#draining ? this.#admission.busy() : this.#admission.request(address);
+    const { [TICKET_HEADER]: ticket, authorization } = request.headers;
+    const shown: AuthenticationRequest = {
+      authorization,
+      ticket: typeof ticket === "string" ? ticket : undefined,
+      remoteAddress: request.socket.remoteAddress ?? "",
+    };
+    const asker = this.#options.ports.authenticator.vouched(shown) ?? networkOf(shown.remoteAddress);
+    const refusal = this.#draining ? this.#admission.busy() : this.#admission.request(asker);
     if (refusal !== undefined) return refusal;
-    const answer = await this.#authenticate(request, socket);
-    if ("refused" in answer) return this.#admission.refused(answer.refused, address);
-    return this.#admission.host(hostKey(answer.host), address) ?? answer;
+    const answer = await this.#authenticate(shown, socket);
+    if ("refused" in answer) return this.#admission.refused(answer.refused, asker);
+    return this.#admission.host(hostKey(answer.host), asker) ?? answer;
   }
 
   async #authenticate(
-    request: IncomingMessage,
+    shown: AuthenticationRequest,
     socket: Duplex,
-  ): Promise<{ host: HostIdentity } | { refused: AuthenticationRefusal }> {
-    const ticket = request.headers[TICKET_HEADER];
+  ): Promise<Authenticated | { refused: AuthenticationRefusal }> {
     const given = new AbortController();
     const cancel = this.#options.clock.after(AUTHENTICATION_TIMEOUT_MS, () => given.abort(new Error("timed out")));
     socket.once("close", () => given.abort(new Error("connection closed")));
     try {
-      return await this.#options.ports.authenticator.authenticate(
-        {
-          authorization: request.headers.authorization,
-          ticket: typeof ticket === "string" ? ticket : undefined,
-          remoteAddress: request.socket.remoteAddress ?? "",
-        },
-        given.signal,
-      );
+      return await this.#options.ports.authenticator.authenticate(shown, given.signal);
     } catch (error) {
       if (!given.signal.aborted) this.#options.log.error({ error: messageOf(error) }, "authentication failed");
       const message = "the operator cannot check credentials just now; try again";

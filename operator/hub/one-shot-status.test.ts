@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Restore } from "#crds/restore.ts";
+import { runRecord } from "#protocol/fixtures.ts";
 import type { RestoreRecord, RunRecord } from "#protocol/record.ts";
 import { leastStatus, restoreStatus, runStatus, withProgress } from "./one-shot-status.ts";
 
@@ -15,21 +16,8 @@ const run: BackupRun = {
   status: { phase: "Pending" },
 };
 
-function record(more: Partial<RunRecord> = {}): RunRecord {
-  return {
-    kind: "run",
-    uid: "u",
-    name: "r",
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "saved",
-    policy: { uid: "p", name: "p" },
-    trigger: "Manual",
-    snapshots: [],
-    ...more,
-  };
-}
+const record = (more: Partial<RunRecord> = {}) =>
+  runRecord({ uid: "u", name: "r", message: "saved", policy: { uid: "p", name: "p" }, ...more });
 
 test("an ended run says how in phase and conditions, times in whole seconds, and drops its progress", () => {
   const status = runStatus(
@@ -119,7 +107,7 @@ test("the least of a result is how it ended", () => {
 test("the least of a success does not say that there is no snapshot", () => {
   const files = { filesNew: 1, filesChanged: 0, filesUnmodified: 0, totalFiles: 1 };
   const saved = record({ snapshots: [{ id, source: "files", ...files, totalBytes: 5, dataAddedBytes: 5 }] });
-  expect(runStatus(run, saved, NOW).display).toEqual({ result: "5 B" });
+  expect(runStatus(run, saved, NOW).display).toEqual({ result: "5 B", snapshot: "aaaaaaaa" });
   expect(leastStatus(run, saved, NOW)).not.toHaveProperty("display");
 });
 
@@ -170,6 +158,11 @@ test("a restore says what it brought back", () => {
     restored,
   };
   const status = restoreStatus(restore, ended, NOW);
-  expect(status).toMatchObject({ phase: "Failed", snapshotID: id, restored, display: { result: "TargetInvalid" } });
+  expect(status).toMatchObject({
+    phase: "Failed",
+    snapshotID: id,
+    restored,
+    display: { result: "TargetInvalid", snapshot: "aaaaaaaa" },
+  });
   expect(status.conditions?.map(({ type, status }) => `${type}=${status}`)).toEqual(["Ready=False", "Stalled=True"]);
 });

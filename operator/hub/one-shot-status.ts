@@ -26,7 +26,10 @@ const MAX_SHOWN_LENGTH = 256;
 export function runStatus(run: BackupRun, record: RunRecord, now: number): RunStatus {
   const { effective, snapshots, unreadFiles } = record;
   return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RunStatus, "snapshots" | "display">>({
-    ...displayed({ ...outcome(run, record, now), ...(snapshots.length === 0 ? {} : { snapshots: unique(snapshots) }) }),
+    ...displayed(run, {
+      ...outcome(run, record, now),
+      ...(snapshots.length === 0 ? {} : { snapshots: unique(snapshots) }),
+    }),
     ...(effective === undefined
       ? {}
       : {
@@ -45,8 +48,11 @@ export function runStatus(run: BackupRun, record: RunRecord, now: number): RunSt
 export function restoreStatus(restore: Restore, record: RestoreRecord, now: number): RestoreStatus {
   const { snapshotID, restored } = record;
   return fitted<ReturnType<typeof outcome> & Shrinkable & Pick<RestoreStatus, "snapshotID" | "restored" | "display">>({
-    ...displayed({ ...outcome(restore, record, now), ...(restored === undefined ? {} : { restored }) }),
-    ...(snapshotID === undefined ? {} : { snapshotID }),
+    ...displayed(restore, {
+      ...outcome(restore, record, now),
+      ...(restored === undefined ? {} : { restored }),
+      ...(snapshotID === undefined ? {} : { snapshotID }),
+    }),
   });
 }
 
@@ -55,11 +61,11 @@ export function leastStatus(object: BackupRun | Restore, record: RunRecord | Res
   const { logTail: _, progress: __, ...least } = record;
   const status = outcome(object, { ...least, message: least.message.slice(0, MAX_SHOWN_LENGTH) }, now);
   // What a success came to is not in it.
-  return status.phase === "Succeeded" ? status : displayed(status);
+  return status.phase === "Succeeded" ? status : displayed(object, status);
 }
 
-function displayed<T extends Parameters<typeof oneShotDisplay>[0]>(status: T) {
-  return { ...status, ...oneShotDisplay(status) };
+function displayed<T extends Parameters<typeof oneShotDisplay>[1]>({ spec }: BackupRun | Restore, status: T) {
+  return { ...status, ...oneShotDisplay(spec, status) };
 }
 
 type Outcome = Pick<
@@ -147,7 +153,7 @@ export function withProgress<T extends BackupRun | Restore>(object: T, frame: Pr
   const { generation } = object.metadata;
   const message = line(frame.message, MAX_MESSAGE_LENGTH);
   const { completionTime: _, display: __, ...status } = object.status ?? {};
-  return displayed({
+  return displayed(object, {
     ...status,
     phase,
     reason,

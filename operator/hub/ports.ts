@@ -44,17 +44,28 @@ export interface AuthenticationRefusal {
   message: string;
 }
 
+/** Whose agent has shown a credential that holds. */
+export interface Authenticated {
+  host: HostIdentity;
+  /** Whether it still does; asked of the API server. */
+  stillHolds: (signal: AbortSignal) => Promise<boolean>;
+}
+
 /** Who is at the other end. Exchangeable: credential Secrets, projected ServiceAccount tokens. */
 export interface Authenticator {
+  /**
+   * The SHA-256 of a credential that this installation once gave a Host to, as the request can show without anybody being
+   * asked; it need not hold any more. Undefined where the request might be anybody's.
+   */
+  vouched(request: AuthenticationRequest): string | undefined;
   /** Called once for each upgrade request that passed admission, before anything is kept for it. */
   authenticate(
     request: AuthenticationRequest,
     signal: AbortSignal,
-  ): Promise<{ host: HostIdentity } | { refused: AuthenticationRefusal }>;
+  ): Promise<Authenticated | { refused: AuthenticationRefusal }>;
 }
 
-export interface OpenRequest {
-  host: HostIdentity;
+export interface OpenRequest extends Authenticated {
   hello: Hello;
   /**
    * Milliseconds since 1970 at which the hello arrived. One that waited for the API server while a later hello of the same

@@ -13,9 +13,10 @@ import { isConflict, isNotFound } from "../kube/kube-error.ts";
 import type { Log } from "../kube/log.ts";
 import type { Kind } from "../kube/resource.ts";
 import { TokenBucket } from "../kube/token-bucket.ts";
+import { TokenBuckets } from "../kube/token-buckets.ts";
 import type { LastWrites } from "./last-writes.ts";
 import { withProgress } from "./one-shot-status.ts";
-import type { HostIdentity, ProgressSink } from "./ports.ts";
+import { type HostIdentity, hostKey, type ProgressSink } from "./ports.ts";
 import { writeIn } from "./progress-pace.ts";
 import type { TaskRecords } from "./task-records.ts";
 
@@ -40,6 +41,8 @@ interface Waiting {
 
 /** Progress writes of all runs together, so that results are never behind them. */
 const RATE = { perSecond: 20, burst: 40 };
+/** And those of one host, which has one backup and a few restores at a time: one alone must not use up what is for all. */
+const HOST = { perSecond: 1, burst: 20 };
 const MAX_WAITING = 10_000;
 const ATTEMPTS = 3;
 
@@ -47,11 +50,13 @@ const ATTEMPTS = 3;
 export class ProgressWriter implements ProgressSink {
   readonly #parts: ProgressParts;
   readonly #bucket: TokenBucket;
+  readonly #hosts: TokenBuckets;
   readonly #waiting = new Map<string, Waiting>();
 
   constructor(parts: ProgressParts) {
     this.#parts = parts;
     this.#bucket = new TokenBucket({ ...RATE, clock: parts.clock });
+    this.#hosts = new TokenBuckets({ ...HOST, clock: parts.clock });
   }
 
   report(host: HostIdentity, frame: ProgressFrame): void {
@@ -97,7 +102,7 @@ export class ProgressWriter implements ProgressSink {
     const { clock, lastWrites } = this.#parts;
     const last = lastWrites.get(object.metadata.uid);
     const paceMs = writeIn(waiting.frame, object.status, last, waiting.since, clock.monotonic());
-    const delayMs = paceMs > 0 ? paceMs : this.#bucket.take();
+    const delayMs = paceMs || this.#hosts.take(hostKey(host)) || this.#bucket.take();
     if (delayMs > 0) {
       waiting.cancel = clock.after(delayMs, () => this.#plan(host, uid));
       return;

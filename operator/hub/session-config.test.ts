@@ -8,31 +8,20 @@ const refused: Scripted = {
 };
 const reported: Scripted = { type: "reported", result: "written" };
 
+const takenBack = [
+  ...[holding, opened, idle],
+  ...desired({ config: config(2, ["a"]), commands: [] }),
+  ...[refused, reported],
+  ...desired({ config: config(1, ["a"]), commands: [] }),
+];
+
 test("a configuration that was refused and then taken back no longer stands against the host", () => {
-  const { effects } = play([
-    holding,
-    opened,
-    idle,
-    ...desired({ config: config(2, ["a"]), commands: [] }),
-    refused,
-    reported,
-    ...desired({ config: config(1, ["a"]), commands: [] }),
-  ]);
+  const { effects } = play(takenBack);
   expect(effects).toEqual([{ type: "report", facts: { applied: id(1), clock: { skewMs: 0, state: "in-sync" } } }]);
 });
 
 test("one that was taken back and then asked for again is sent again", () => {
-  const { effects } = play([
-    holding,
-    opened,
-    idle,
-    ...desired({ config: config(2, ["a"]), commands: [] }),
-    refused,
-    reported,
-    ...desired({ config: config(1, ["a"]), commands: [] }),
-    reported,
-    ...desired({ config: config(2, ["a"]), commands: [] }),
-  ]);
+  const { effects } = play([...takenBack, reported, ...desired({ config: config(2, ["a"]), commands: [] })]);
   expect(effects).toMatchObject([{ type: "send", frame: { type: "config", config: { id: id(2) } } }]);
 });
 

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
+import { helloFrame, runRecord } from "#protocol/fixtures.ts";
 import type { AgentFrame } from "#protocol/frames.ts";
-import type { RunRecord } from "#protocol/record.ts";
 import type { Desired } from "./ports.ts";
 import { newSession, step } from "./session.ts";
 import type { SessionEffect, SessionEvent, SessionState } from "./session-state.ts";
@@ -33,27 +33,13 @@ export function play(events: Scripted[], start = newSession(HOST, 8 * HOUR, { wa
 export function hello(change: Partial<Extract<AgentFrame, { type: "hello" }>> = {}): Scripted {
   return {
     type: "frame",
-    frame: {
-      type: "hello",
-      protocol: 1,
-      hostUID: "uid",
+    frame: helloFrame({
       bootID: "b",
-      agent: {
-        version: "1",
-        restic: "",
-        os: "linux",
-        arch: "x64",
-        hostname: "h",
-        kernel: "6",
-        installedAs: "Process",
-        capabilities: [],
-      },
       wallTime: new Date(WALL).toISOString(),
       highestEpoch: 3,
       config: { policies: ["a"] },
-      active: [],
       ...change,
-    },
+    }),
   };
 }
 export const opened: Scripted = { type: "opened", session: { epoch: 4, nonce: "n", clusterID: "c" } };
@@ -81,18 +67,7 @@ export const heartbeat = (skewMs: number): Scripted => ({
   frame: { type: "heartbeat", wallTime: new Date(WALL + skewMs).toISOString() },
 });
 export function record(seq: number, stream = "s"): Scripted {
-  const record: RunRecord = {
-    kind: "run",
-    uid: `run-${seq}`,
-    name: `run-${seq}`,
-    attempt: 1,
-    phase: "Succeeded",
-    reason: "Completed",
-    message: "",
-    policy: { uid: "a", name: "a" },
-    trigger: "Manual",
-    snapshots: [],
-  };
+  const record = runRecord({ uid: `run-${seq}`, name: `run-${seq}` });
   return { type: "frame", frame: { type: "record", stream, seq, record } };
 }
 export const written: Scripted = { type: "written", result: { result: "written" } };

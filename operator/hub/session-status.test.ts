@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Host } from "#crds/host.ts";
 import { sha256 } from "#protocol/canonical.ts";
-import type { Hello } from "#protocol/frames.ts";
+import { helloFrame } from "#protocol/fixtures.ts";
 import type { SessionFacts } from "./ports.ts";
 import {
   statusAtConflict,
@@ -15,27 +15,7 @@ const NOW = Date.parse("2026-11-21T12:00:00.700Z");
 const inSync: SessionFacts = { clock: { skewMs: 0, state: "in-sync" } };
 const [one, two] = ["1".repeat(64), "2".repeat(64)];
 
-const hello: Hello = {
-  type: "hello",
-  protocol: 1,
-  hostUID: "h",
-  bootID: "boot",
-  agent: {
-    version: "1",
-    restic: "0.19.1",
-    os: "linux",
-    arch: "x64",
-    hostname: "web-1",
-    kernel: "6",
-    installedAs: "Service",
-    capabilities: [],
-  },
-  wallTime: "2026-11-21T12:00:00Z",
-  highestEpoch: 0,
-  config: { policies: [] },
-  active: [],
-  nonce: "shown",
-};
+const hello = helloFrame({ nonce: "shown" });
 
 function host(status?: Host["status"]): Host {
   const metadata = { name: "web-1", namespace: "n", uid: "h", resourceVersion: "1" };
@@ -89,6 +69,18 @@ test("an agent that left keeps its session's place, with when and why", () => {
   expect(status.session).toEqual({ ...standing.session, disconnectedTime: "2026-11-21T11:58:30Z" });
   expect(status.lastSeenTime).toBe("2026-11-21T11:58:30Z");
   expect(shown(status)?.[0]).toBe("Connected=False Disconnected");
+});
+
+test("of an agent that left is said what its schedules do: one that was stopped makes no backups", () => {
+  const message = (reason: string) =>
+    statusAtReport(host(open(host())), { ...inSync, disconnected: { since: NOW, reason } }, undefined, NOW)
+      .conditions?.[0]?.message;
+  expect(message("the agent stops")).toBe(
+    "the agent was stopped on the host at 2026-11-21T12:00:00Z; its schedules wait until it is started again",
+  );
+  expect(message("connection lost")).toBe(
+    "the agent has been away since 2026-11-21T12:00:00Z: connection lost. If it still runs, its schedules go on; look at its log on the host if it does not come back",
+  );
 });
 
 test("a conflict stays through reconnects and reports, and ends when only one machine is left or the Host is enrolled again", () => {

@@ -1,6 +1,7 @@
 import type { Host } from "#crds/host.ts";
 import type { Hello } from "#protocol/frames.ts";
-
+import { AGENT_STOPS } from "#protocol/limits.ts";
+import { configApplied } from "../controllers/host/session-part.ts";
 import type { ConditionReason } from "../controllers/reasons.ts";
 import { type ConditionDraft, conditions, findCondition } from "../kube/conditions.ts";
 import { rotateNonces } from "./nonce.ts";
@@ -114,14 +115,16 @@ function connected({ disconnected }: SessionFacts): Draft {
   if (disconnected === undefined) {
     return { type: "Connected", status: "True", reason: "Connected", message: "the agent holds a session" };
   }
+  const { since, reason } = disconnected;
   const message =
-    `the agent has been away since ${instant(disconnected.since)}: ${disconnected.reason}. ` +
-    "Its schedules go on; look at the agent's log on the host if it does not come back";
+    reason === AGENT_STOPS
+      ? `the agent was stopped on the host at ${instant(since)}; its schedules wait until it is started again`
+      : `the agent has been away since ${instant(since)}: ${reason}. If it still runs, its schedules go on; look at its log on the host if it does not come back`;
   return { type: "Connected", status: "False", reason: "Disconnected", message: message.slice(0, 1024) };
 }
 
 function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): Draft[] {
-  const drafts = [configApplied(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
+  const drafts = [configOf(facts, desired ?? host.status?.config?.desired), clockInSync(facts)];
   if (facts.rejected !== undefined) {
     const { count, code, message } = facts.rejected;
     const text = `Kubernetes refused ${count} of its results, the last one with ${code}: ${message}. The agent keeps them: holdfast-agent dump-state`;
@@ -130,17 +133,11 @@ function ofFacts(host: Host, facts: SessionFacts, desired: string | undefined): 
   return drafts;
 }
 
-function configApplied({ applied, refused }: SessionFacts, desired: string | undefined): Draft {
-  const type = "ConfigApplied";
+function configOf({ applied, refused }: SessionFacts, desired: string | undefined): Draft {
+  if (refused === undefined) return configApplied(applied, desired);
   // The agent's word, if it is one of another release.
-  if (refused !== undefined) {
-    return { type, status: "False", reason: refused.reason as ConditionReason, message: refused.message };
-  }
-  if (applied === undefined || (desired !== undefined && applied !== desired)) {
-    const message = "the newest configuration is not on the agent's disk yet";
-    return { type, status: "False", reason: "Pending", message };
-  }
-  return { type, status: "True", reason: "Applied", message: "the agent has its configuration on disk" };
+  const reason = refused.reason as ConditionReason;
+  return { type: "ConfigApplied", status: "False", reason, message: refused.message };
 }
 
 function clockInSync({ clock }: SessionFacts): Draft {

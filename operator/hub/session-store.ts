@@ -47,7 +47,8 @@ export interface HostSessionsParts {
 
 const GONE: OpenRefusal = {
   code: "host_unknown",
-  message: "this Host was deleted or revoked; enrol the machine again if it is to make backups",
+  message:
+    "this Host was deleted or revoked, or has another agent now. The schedules go on, but nobody sees their results: stop this agent, or enrol the machine again",
 };
 
 const OVERTAKEN: OpenRefusal = {
@@ -73,6 +74,9 @@ export class HostSessions implements SessionStore {
     return persist(this.#parts, signal, async (fresh) => {
       const host = await this.#find(request.host, !fresh, signal);
       if (host === undefined || host.spec.revoked === true) return { refused: GONE };
+      // After the Host was read: who takes a credential away writes the Host after that, so that this write fails or that
+      // one ends the session. A connection may have waited with its hello until its host was enrolled again.
+      if (!(await request.stillHolds(signal))) return { refused: GONE };
       const { session = {} } = host.status ?? {};
       // Only of a hello that waited: else a replica whose clock is ahead would lock its hosts out of the others.
       const waited = clock.monotonic() - begun > PROMPT_MS;
@@ -116,7 +120,7 @@ export class HostSessions implements SessionStore {
     const { namespace = "", name, uid } = identity.metadata;
     await persist(this.#parts, signal, async () => {
       const host = await this.#find({ namespace, name, uid }, false, signal);
-      if (host === undefined || host.status?.session === undefined) return;
+      if (host === undefined) return;
       await applyStatus(client, Hosts, host, sessionWriter, statusAtTakeover(host, replica, clock.now()), { signal });
     });
   }

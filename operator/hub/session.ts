@@ -266,7 +266,8 @@ function onObserved(state: SessionState, seen: SeenHost | undefined): Step {
 function disown(state: SessionState, why: "superseded" | "gone"): Step {
   const disowned = { ...state, disowned: true };
   if (why === "superseded") return close(disowned, Close.superseded, "a newer session of this host was accepted");
-  const message = "the Host is revoked or deleted; enrol this machine again if it is to make backups";
+  const message =
+    "the Host is revoked or deleted. The schedules go on, but nobody sees their results: stop this agent, or enrol the machine again";
   return close(disowned, Close.revoked, "revoked", [errorEffect("host_unknown", message)]);
 }
 

@@ -109,8 +109,9 @@ export class Disk {
   }
 
   /** Records that wait for their acknowledgement, up to this number. */
-  outbox(upTo = Number.MAX_SAFE_INTEGER): Record[] {
-    const rows = this.database.prepare("SELECT record FROM outbox WHERE seq <= ? AND rejected_code IS NULL").all(upTo);
+  outbox(upTo = Number.MAX_SAFE_INTEGER, from = 0): Record[] {
+    const select = "SELECT record FROM outbox WHERE seq BETWEEN ? AND ? AND rejected_code IS NULL";
+    const rows = this.database.prepare(select).all(from, upTo);
     return rows.map((row) => JSON.parse(String(row["record"])));
   }
 

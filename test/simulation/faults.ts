@@ -1,20 +1,31 @@
 import { between } from "#base/random.ts";
 import type { World } from "./world.ts";
 
-/** How often each fault comes in a history that has it, in ms on average. */
-type Faults = { readonly [name: string]: { readonly everyMs: number; readonly strike: (world: World) => void } };
+interface Fault {
+  /** How often it comes in a history that has it, in ms on average. */
+  readonly everyMs: number;
+  readonly strike: (world: World) => void;
+}
 
 function anyReplica(world: World): number {
   return Math.floor(world.random.next() * world.replicas.length);
 }
 
-/** For a while, then `end`. */
-function spell(world: World, fromMs: number, toMs: number, begin: () => void, end: () => void): void {
-  begin();
-  world.timeline.at(between(world.random, fromMs, toMs), end);
+/** `begin` returns what ends it after a while; undefined: it cannot come now. */
+function spell(fromMs: number, toMs: number, begin: (world: World) => (() => unknown) | undefined): Fault["strike"] {
+  return (world) => {
+    const end = begin(world);
+    if (end !== undefined) world.timeline.at(between(world.random, fromMs, toMs), end);
+  };
 }
 
-const FAULTS: Faults = {
+/** Sets `part` to what it is meanwhile; the function that is returned, to what it is after. */
+function set<T extends object>(part: T, meanwhile: Partial<T>, after: Partial<T>): () => unknown {
+  Object.assign(part, meanwhile);
+  return () => Object.assign(part, after);
+}
+
+const FAULTS: { readonly [name: string]: Fault } = {
   cut: {
     everyMs: 7_000,
     strike(world) {
@@ -29,40 +40,20 @@ const FAULTS: Faults = {
   },
   late: {
     everyMs: 7_000,
-    strike: (world) =>
-      spell(
-        world,
-        5_000,
-        60_000,
-        () => (world.lateFrames = 0.2),
-        () => (world.lateFrames = 0),
-      ),
+    strike: spell(5_000, 60_000, (world) => set(world, { lateFrames: 0.2 }, { lateFrames: 0 })),
   },
   refuse: {
     everyMs: 14_000,
-    strike: (world) =>
-      spell(
-        world,
-        5_000,
-        90_000,
-        () => (world.refusedDials = 0.8),
-        () => (world.refusedDials = 0),
-      ),
+    strike: spell(5_000, 90_000, (world) => set(world, { refusedDials: 0.8 }, { refusedDials: 0 })),
   },
   slowReader: {
     everyMs: 14_000,
-    strike(world) {
+    strike: spell(1_000, 50_000, (world) => {
       const server = world.machine.wire?.server;
-      if (server === undefined) return;
+      if (server === undefined) return undefined;
       const bytes = (world.chance(0.8) ? 5 : 9) * 1024 * 1024;
-      spell(
-        world,
-        1_000,
-        50_000,
-        () => (server.bufferedAmount = bytes),
-        () => (server.bufferedAmount = 0),
-      );
-    },
+      return set(server, { bufferedAmount: bytes }, { bufferedAmount: 0 });
+    }),
   },
   killReplica: { everyMs: 10_000, strike: (world) => world.killReplica(anyReplica(world)) },
   stopReplica: { everyMs: 18_000, strike: (world) => world.stopReplica(anyReplica(world)) },
@@ -88,84 +79,50 @@ const FAULTS: Faults = {
         if (world.machine.takeImage()) world.ledger.onImage();
         return;
       }
-      world.ledger.onRollBack();
+      const ended = world.disk.database.prepare("SELECT uid FROM runs WHERE state = 'Done'").all();
+      world.ledger.onRollBack(ended.map(({ uid }) => String(uid)));
       world.machine.reboot(true);
     },
   },
   disk: {
     everyMs: 10_000,
-    strike(world) {
+    strike: spell(500, 40_000, (world) => {
       const { disk } = world;
-      spell(
-        world,
-        500,
-        40_000,
-        () => {
-          world.ledger.diskFailed = true;
-          disk.fault = world.chance(0.5) ? "full" : "broken";
-          disk.faultShare = world.chance(0.5) ? 1 : 0.3;
-        },
-        () => (disk.fault = undefined),
-      );
-    },
+      world.ledger.diskFailed = true;
+      disk.fault = world.chance(0.5) ? "full" : "broken";
+      disk.faultShare = world.chance(0.5) ? 1 : 0.3;
+      return () => (disk.fault = undefined);
+    }),
   },
   apiErrors: {
     everyMs: 7_000,
-    strike(world) {
-      const { weather, random } = world;
-      const share = () => (world.chance(0.5) ? between(random, 0.05, 0.5) : 0);
-      const begin = () => Object.assign(weather, { tooMany: share(), error: share(), lostAnswer: share() });
-      spell(world, 5_000, 60_000, begin, () => Object.assign(weather, { tooMany: 0, error: 0, lostAnswer: 0 }));
-    },
+    strike: spell(5_000, 60_000, (world) => {
+      const share = () => (world.chance(0.5) ? between(world.random, 0.05, 0.5) : 0);
+      const shares = { tooMany: share(), error: share(), lostAnswer: share() };
+      return set(world.weather, shares, { tooMany: 0, error: 0, lostAnswer: 0 });
+    }),
   },
   apiDown: {
     everyMs: 24_000,
-    strike: (world) =>
-      spell(
-        world,
-        1_000,
-        120_000,
-        () => (world.weather.down = true),
-        () => (world.weather.down = false),
-      ),
+    strike: spell(1_000, 120_000, ({ weather }) => set(weather, { down: true }, { down: false })),
   },
   apiSlow: {
     everyMs: 14_000,
-    strike: (world) =>
-      spell(
-        world,
-        5_000,
-        90_000,
-        () => (world.weather.slow = true),
-        () => (world.weather.slow = false),
-      ),
+    strike: spell(5_000, 90_000, ({ weather }) => set(weather, { slow: true }, { slow: false })),
   },
   watchLag: {
     everyMs: 7_000,
-    strike: (world) =>
-      spell(
-        world,
-        5_000,
-        90_000,
-        () => (world.lag.ms = 20_000),
-        () => (world.lag.ms = 60),
-      ),
+    strike: spell(5_000, 90_000, ({ lag }) => set(lag, { ms: 20_000 }, { ms: 60 })),
   },
   watchCut: {
     everyMs: 7_000,
-    strike(world) {
+    strike: spell(800, 60_000, (world) => {
       const replica = world.replicas[anyReplica(world)];
       const caches = replica?.caches.all ?? [];
       const cache = caches[Math.floor(world.random.next() * caches.length)];
-      if (cache)
-        spell(
-          world,
-          800,
-          60_000,
-          () => cache.cut(),
-          () => cache.mend(),
-        );
-    },
+      cache?.cut();
+      return cache && (() => cache.mend());
+    }),
   },
   agentClock: { everyMs: 18_000, strike: (world) => world.machine.setClock(world.anyOffset()) },
   replicaClock: {

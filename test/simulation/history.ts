@@ -45,6 +45,7 @@ export async function history(seed: number, tell?: (line: string) => void): Prom
     await world.begin(1 + Math.floor(random.next() * 3), Math.floor(random.next() * 3));
     work(world, faultyMs);
     const heal = faultsOf(world, faultyMs);
+    world.slots.watch(faultyMs);
     await timeline.run(faultyMs);
     heal();
     calm(world);
@@ -97,7 +98,7 @@ function work(world: World, untilMs: number): void {
     const spec = { source, target, startingDeadlineSeconds: 600, timeout: "10m" };
     server.create(Restores, { metadata: { namespace: NAMESPACE, name: `restore-${++made}` }, spec });
   });
-  often(between(random, 5_000, 60_000), () => {
+  often(between(random, 2_000, 20_000), () => {
     const run = pick(unfinished<BackupRun>(server.all(BackupRuns)));
     if (run) server.edit(BackupRuns, keyOf(run), { spec: { cancel: true } });
   });

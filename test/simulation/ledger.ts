@@ -34,6 +34,8 @@ export class Ledger {
   readonly #last = new Map<string, { version: number; by: string }>();
   /** What a machine that was set back cannot know any more. */
   readonly forgiven = new Set<string>();
+  /** Subjects of records that were refused for good. */
+  readonly rejected = new Set<string>();
   /** Subjects whose resource was deleted. */
   readonly deleted = new Set<string>();
   readonly #server: ApiServer;
@@ -71,7 +73,9 @@ export class Ledger {
     this.#imageStarts = new Map(this.#starts);
   }
 
-  onRollBack(): void {
+  /** `told`: what the journal of before knows the end of, which may be on its way to Kubernetes yet. */
+  onRollBack(told: readonly string[]): void {
+    for (const subject of told) this.forgiven.add(subject);
     for (const id of this.#starts.keys()) {
       if (!this.#imageStarts.has(id)) this.forgiven.add(/run-([^/]+)/.exec(id)?.[1] ?? "");
     }
@@ -84,6 +88,10 @@ export class Ledger {
     if (command.epoch < highestEpoch) {
       this.fail(`the agent took ${command.type} ${command.id} of epoch ${command.epoch} after epoch ${highestEpoch}`);
     }
+  }
+
+  onReject(refused: readonly Record[]): void {
+    for (const { uid } of refused) this.rejected.add(uid);
   }
 
   onAck(forgotten: readonly Record[]): void {
@@ -137,9 +145,11 @@ export class Ledger {
     const conflict = reason(now, "IdentityConflict");
     if (conflict !== undefined && !this.diskFailed) this.fail("an honest agent was taken for a second machine");
     if (is > was) return;
-    // The leader in a dead replica's stead, and the replica that a second machine came to.
+    // The leader in a dead replica's stead or while the agent is away, and the replica that a second machine came to.
     const stands = now.status?.session?.replica;
-    const inItsStead = reason(now, "Connected") === "ReplicaGone" || conflict !== reason(old, "IdentityConflict");
+    const [wasConnected, connected] = [reason(old, "Connected"), reason(now, "Connected")];
+    const away = connected === "ReplicaGone" || (connected === "Disconnected" && wasConnected === connected);
+    const inItsStead = away || conflict !== reason(old, "IdentityConflict");
     if (stands !== writing.replica && !inItsStead) {
       this.fail(`${writing.replica} wrote facts into the session that ${stands} holds by epoch ${is}`);
     }

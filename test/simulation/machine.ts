@@ -1,5 +1,5 @@
 import { between, type Random } from "#base/random.ts";
-import type { Hello } from "#protocol/frames.ts";
+import { agentFacts } from "#protocol/fixtures.ts";
 import type { Record } from "#protocol/record.ts";
 import { type AgentCore, openCore } from "../../agent/core.ts";
 import type { Core, Identity } from "../../agent/link/core.ts";
@@ -25,6 +25,10 @@ export interface MachineOptions {
   readonly onCommand: (command: Parameters<Core["command"]>[0], highestEpoch: number) => void;
   /** `forgotten`: what the outbox is about to lose by it. */
   readonly onAck: (forgotten: readonly Record[]) => void;
+  /** What the operator refuses for good; a full disk may not let it be kept aside yet. */
+  readonly onReject: (refused: readonly Record[]) => void;
+  /** Before and after a configuration is applied. */
+  readonly onConfig: () => void;
   readonly trace: (say: () => string) => void;
 }
 
@@ -188,10 +192,16 @@ export class Machine {
 
   /** The core as the link has it, with the invariants looking on. */
   #watched(core: AgentCore): Core {
-    const { onCommand, onAck, disk } = this.#options;
+    const { onCommand, onAck, onReject, onConfig, disk } = this.#options;
     const { outbox } = core;
     return {
       ...core,
+      applyConfig: (config) => {
+        onConfig();
+        const result = core.applyConfig(config);
+        onConfig();
+        return result;
+      },
       command: (command) => {
         onCommand(command, core.identity().highestEpoch);
         return core.command(command);
@@ -202,18 +212,13 @@ export class Machine {
           if (stream === outbox.stream) onAck(disk.outbox(seq));
           outbox.ack(stream, seq);
         },
+        reject(stream, seq, code, message) {
+          if (stream === outbox.stream) onReject(disk.outbox(seq, seq));
+          outbox.reject(stream, seq, code, message);
+        },
       },
     };
   }
 }
 
-const INVENTORY: Hello["agent"] = {
-  version: "0.1.0",
-  restic: "0.19.1",
-  os: "linux",
-  arch: "x64",
-  hostname: "web-1",
-  kernel: "6.1",
-  installedAs: "Service",
-  capabilities: ["backup", "restore", "init"],
-};
+const INVENTORY = agentFacts({ installedAs: "Service", capabilities: ["backup", "restore", "init"] });

@@ -76,6 +76,13 @@ export const PLANTS: { readonly [name: string]: readonly Plant[] } = {
   "two-backups-at-once": [
     { file: "agent/runner/runner.ts", from: "const backups = openLane(1);", to: "const backups = openLane(2);" },
   ],
+  "overlap-without-a-record": [
+    {
+      file: "agent/core.ts",
+      from: "endUnstarted(run, skippedRecord(run, clock.now(), message, next));",
+      to: "void [message, next];",
+    },
+  ],
   "cancel-forgotten-by-a-restart": [
     { file: "agent/runner/runner.ts", from: 'if (job.cancel) stop.abort("Cancelled");', to: "" },
   ],

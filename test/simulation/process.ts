@@ -1,9 +1,9 @@
-import type { Clock } from "#base/clock.ts";
+import { type Clock, sleepOn } from "#base/clock.ts";
 import type { Disk } from "./disk.ts";
 import type { Timeline } from "./timeline.ts";
 
-/** Wall time at the beginning of every history, by the API server's clock. */
-export const BEGIN = Date.UTC(2026, 0, 1, 12);
+/** Wall time at the beginning of every history, by the API server's clock: most last until the slot 20 s later. */
+export const BEGIN = Date.UTC(2026, 0, 1, 12, 4, 40);
 
 /** Thrown where a process is killed in the middle of what it does; nothing it does afterwards has any effect. */
 export class Killed extends Error {
@@ -68,21 +68,7 @@ export class SimProcess implements Clock {
   }
 
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) {
-        reject(signal.reason);
-        return;
-      }
-      const onAbort = () => {
-        cancel();
-        reject(signal?.reason);
-      };
-      const cancel = this.after(ms, () => {
-        signal?.removeEventListener("abort", onAbort);
-        resolve();
-      });
-      signal?.addEventListener("abort", onAbort, { once: true });
-    });
+    return sleepOn(this, ms, signal);
   }
 
   /** Something happens to the process: now, when it is thawed, or never. */

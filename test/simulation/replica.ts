@@ -12,6 +12,7 @@ import { runController } from "../../operator/controllers/run/reconcile.ts";
 import { AgentSocket } from "../../operator/hub/agent-socket.ts";
 import { CommandAnswers } from "../../operator/hub/command-sink.ts";
 import { DesiredConfigurations } from "../../operator/hub/desired-source.ts";
+import { WRITES } from "../../operator/hub/gateway.ts";
 import { Intake } from "../../operator/hub/intake.ts";
 import { LastWrites } from "../../operator/hub/last-writes.ts";
 import { observeHosts } from "../../operator/hub/observe-hosts.ts";
@@ -28,6 +29,7 @@ import type { Log } from "../../operator/kube/log.ts";
 import type { KubeMetrics } from "../../operator/kube/metrics.ts";
 import type { ReplicaState } from "../../operator/kube/replica-lease.ts";
 import { Leases } from "../../operator/kube/resource.ts";
+import { TokenBuckets } from "../../operator/kube/token-buckets.ts";
 import { ApiClient, type ApiClientOptions } from "./api-client.ts";
 import { SimProcess } from "./process.ts";
 import { WatchCaches } from "./watch-cache.ts";
@@ -68,6 +70,7 @@ export class Replica {
   readonly #controllers: readonly Controller[];
   readonly #running = new AbortController();
   readonly #intake = new Intake();
+  readonly #writes: TokenBuckets;
   #controlling: Promise<unknown> = Promise.resolve();
   #lost: AbortController | undefined;
   draining = false;
@@ -79,6 +82,7 @@ export class Replica {
     this.process = new SimProcess(timeline, identity, undefined, options.onThrow);
     this.process.wallOffset = options.wallOffset;
     const clock = this.process;
+    this.#writes = new TokenBuckets({ ...WRITES, clock });
     const client = new ApiClient({ ...options, process: this.process });
     this.client = client;
     this.caches = new WatchCaches({ timeline, random, server, process: this.process, heard: client.heard, lag });
@@ -119,6 +123,7 @@ export class Replica {
     this.sessions = new Sessions({ store, clock, log, signal });
     this.#ports = {
       authenticator: {
+        vouched: () => undefined,
         authenticate() {
           throw new Error("connections are authenticated by the history");
         },
@@ -171,11 +176,13 @@ export class Replica {
     const { namespace = "", name, uid } = host.metadata;
     const socket: AgentSocket = new AgentSocket(wire.server as unknown as WebSocket, {
       host: { namespace, name, uid },
+      stillHolds: async () => true,
       lifetimeMs: between(random, 6.4, 9.6) * 3_600_000,
       ports: this.#ports,
       clock: this.process,
       log,
       intake: this.#intake,
+      writes: this.#writes,
       metrics: noMetrics as never,
       onOpened: (opened) => this.sessions.opened(opened),
       onLeft: (left, facts) => this.sessions.left(left, facts),

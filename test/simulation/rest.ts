@@ -61,12 +61,7 @@ function isLostLater({ server, ledger }: World, { metadata, spec }: BackupRun | 
 /** What the agents' journal and the repository know, against what Kubernetes says in the end. */
 export function resultProblems({ server, disk, ledger, repository }: World): string[] {
   const problems: string[] = [];
-  const rejected = new Set(
-    disk.database
-      .prepare("SELECT uid FROM outbox WHERE rejected_code IS NOT NULL")
-      .all()
-      .map(({ uid }) => String(uid)),
-  );
+  const { rejected } = ledger;
   for (const row of disk.database.prepare("SELECT record FROM runs WHERE state = 'Done'").all()) {
     const told = record.parse(JSON.parse(String(row["record"])));
     if (told.kind === "task" || rejected.has(told.uid) || ledger.forgiven.has(told.uid)) continue;

@@ -10,7 +10,7 @@ const HISTORIES = 10_000;
 /** Each is a process of its own, so that both cores of a small machine are used. */
 const PROCESSES = 2;
 /** A planted bug that takes longer to be found is one that the simulation does not find. */
-const FOUND_WITHIN = 400;
+const FOUND_WITHIN = 1_000;
 
 async function simulate(...args: string[]): Promise<{ code: number; output: string }> {
   const run = promisify(execFile)(process.execPath, [SIMULATE, ...args]);

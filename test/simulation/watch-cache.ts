@@ -1,7 +1,7 @@
 import { between, type Random } from "#base/random.ts";
 import type { Expectation } from "../../operator/kube/informer.ts";
-import { idOf, type Key, type Kind, type KubeObject, keyOf, type Ref } from "../../operator/kube/resource.ts";
-import { type Change, type Index, type IndexFunction, Store } from "../../operator/kube/store.ts";
+import { idOf, type Kind, type KubeObject, keyOf } from "../../operator/kube/resource.ts";
+import { type Change, Store } from "../../operator/kube/store.ts";
 import type { Heard } from "./api-client.ts";
 import type { ApiServer } from "./api-server.ts";
 import type { SimProcess } from "./process.ts";
@@ -18,13 +18,12 @@ export interface WatchParts {
 }
 
 /**
- * The cache of one kind in one replica, with the operator's own store and indexes. Its watch is behind by as much as it
- * is, tells in order, and after a cut begins again with a list: of what happened meanwhile only the outcome is seen.
+ * The cache of one kind in one replica, on the operator's own store and indexes. Its watch is behind by as much as it is,
+ * tells in order, and after a cut begins again with a list: of what happened meanwhile only the outcome is seen.
  */
-export class WatchCache<T extends KubeObject> {
+export class WatchCache<T extends KubeObject> extends Store<T> {
   readonly kind: Kind<T>;
   readonly #parts: WatchParts;
-  readonly #store = new Store<T>();
   readonly #transform: (object: T) => T;
   readonly #handlers = new Set<(change: Change<T>) => void>();
   readonly #waiting = new Set<{ version: number; run: () => void }>();
@@ -35,6 +34,7 @@ export class WatchCache<T extends KubeObject> {
   #cut = false;
 
   constructor(kind: Kind<T>, transform: ((object: T) => T) | undefined, parts: WatchParts) {
+    super();
     this.kind = kind;
     this.#parts = parts;
     this.#transform = transform ?? ((object) => object);
@@ -44,21 +44,9 @@ export class WatchCache<T extends KubeObject> {
     return this.#seen > 0;
   }
 
-  get(at: Ref | Key): T | undefined {
-    return this.#store.get(typeof at === "string" ? at : keyOf({ metadata: at }));
-  }
-
-  list(namespace?: string): readonly T[] {
-    return this.#store.list(namespace);
-  }
-
-  index(name: string, of: IndexFunction<T>): Index<T> {
-    return this.#store.index(name, of);
-  }
-
   onChange(handler: (change: Change<T>) => void): () => void {
     const own = (change: Change<T>) => handler(change);
-    for (const object of this.#store.list()) own({ type: "added", object });
+    for (const object of this.list()) own({ type: "added", object });
     this.#handlers.add(own);
     return () => this.#handlers.delete(own);
   }
@@ -97,7 +85,7 @@ export class WatchCache<T extends KubeObject> {
       for (; this.#at < server.history.length; this.#at++) {
         const write = server.history[this.#at]!;
         if (write.kind !== id) continue;
-        if (write.type === "DELETED") this.#tell(this.#store.delete(write.key));
+        if (write.type === "DELETED") this.#tell(this.delete(write.key));
         else this.#present(write.object as T);
       }
     }
@@ -115,14 +103,14 @@ export class WatchCache<T extends KubeObject> {
     const present = server.all(this.kind) as T[];
     for (const object of present) this.#present(object);
     const keys = new Set(present.map(keyOf));
-    for (const object of this.#store.list()) {
-      if (!keys.has(keyOf(object))) this.#tell(this.#store.delete(keyOf(object)));
+    for (const object of this.list()) {
+      if (!keys.has(keyOf(object))) this.#tell(this.delete(keyOf(object)));
     }
   }
 
   #present(object: T): void {
     this.#parts.heard.note(idOf(this.kind), object);
-    this.#tell(this.#store.set(this.#transform(object)));
+    this.#tell(this.set(this.#transform(object)));
   }
 
   #tell(changes: readonly Change<T>[]): void {

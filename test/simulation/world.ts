@@ -11,6 +11,7 @@ import { FAIR, type Weather } from "./api-client.ts";
 import { ApiServer } from "./api-server.ts";
 import { Disk } from "./disk.ts";
 import { Ledger } from "./ledger.ts";
+import { LostSlots } from "./lost-slots.ts";
 import { Machine } from "./machine.ts";
 import { BEGIN, Killed, type SimProcess } from "./process.ts";
 import { Replica } from "./replica.ts";
@@ -44,6 +45,7 @@ export class World {
   readonly repository: SavedSnapshot[] = [];
   readonly disk: Disk;
   readonly restics: Restics;
+  readonly slots = new LostSlots(this);
   readonly machine: Machine;
   readonly replicas: (Replica | undefined)[] = [];
   /** How slow the network is at times; the share of frames that are late. */
@@ -101,6 +103,8 @@ export class World {
       onThrow: (error) => this.ledger.fail(`the agent ended by ${describe(error)}`),
       onCommand: (command, epoch) => this.ledger.onCommand(command, epoch),
       onAck: (forgotten) => this.ledger.onAck(forgotten),
+      onReject: (refused) => this.ledger.onReject(refused),
+      onConfig: () => this.slots.note(),
       trace,
     });
     this.server.onAccepted = (write) => {

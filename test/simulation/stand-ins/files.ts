@@ -212,7 +212,15 @@ export function readFileSync(path: Path, encoding?: string): Buffer | string {
   return encoding === undefined ? Buffer.from(data) : data.toString("utf8");
 }
 
-export function writeFileSync(path: Path, data: string | Uint8Array, options: { flag?: string; mode?: number } = {}) {
+export function writeFileSync(
+  path: Path | number,
+  data: string | Uint8Array,
+  options: { flag?: string; mode?: number } = {},
+) {
+  if (typeof path === "number") {
+    writeSync(path, Buffer.from(data));
+    return;
+  }
   if (options.flag === "wx" && existsSync(path)) throw failure("EEXIST", path);
   const file = openSync(path, "w", options.mode);
   try {
