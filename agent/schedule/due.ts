@@ -55,7 +55,7 @@ export function decide(schedule: Schedule, memory: ScheduleMemory, missed: Misse
   const deadline = previous + (schedule.startingDeadlineMs ?? interval);
   if (now > deadline) return { action: "forget", slot: previous };
   const seen = missed?.slot === previous ? Math.min(missed.seen, now) : now;
-  const delay = schedule.spread * Math.min(interval * SPREAD_SHARE, SPREAD_MS);
+  const delay = Math.floor(schedule.spread * Math.min(interval * SPREAD_SHARE, SPREAD_MS));
   const catchUp = Math.min(seen + delay, deadline);
   if (now >= catchUp) return { action: "start", slot: previous, trigger: "CatchUp" };
   return { action: "wait", wake: catchUp, missed: { slot: previous, seen } };
