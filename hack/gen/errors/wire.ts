@@ -86,7 +86,11 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
     AGAIN,
   ],
   token_used: [`401, ${ENROLMENT}`, "The token was used as often as `maxUses` allows.", AGAIN],
-  too_many_requests: [`429, ${ENROLMENT}`, "Too many requests came from this address.", "Wait and try again."],
+  too_many_requests: [
+    `429, ${ENROLMENT}, ${CONNECTION}`,
+    "Too many requests came from this address, or with this credential.",
+    "Wait and try again.",
+  ],
   unauthorized: [
     "401, `/metrics`",
     "No token was shown, or the API server does not know it.",
