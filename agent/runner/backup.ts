@@ -55,7 +55,7 @@ export async function backup(
     if (problem !== undefined) return { phase: "Failed", ...problem, snapshots: [] };
     // The attempt before may have saved, though the repository could not be asked then.
     const before = attempt.attempt > 1 ? await saved(restic, access, attempt, spec) : undefined;
-    if (before?.phase === "Succeeded" || before?.reason === "RepositoryMismatch") return before;
+    if (before !== undefined && before.reason !== "Interrupted") return before;
   }
 
   const tags = snapshotTags({
@@ -68,7 +68,6 @@ export async function backup(
   const root = machine.paths.root === "" ? [] : [rootTag(machine.paths.root)];
   // What is at the address is not the repository that was meant: the sooner restic ends, the less of the data is there.
   const cancelWatch = repeat(machine.clock, IDENTITY_CHECK_MS, async () => {
-    if (restic.opened().length > 0) cancelWatch();
     if (stranger(restic, access) !== undefined) attempt.requestStop("RepositoryMismatch");
   });
   const { code, seen } = await restic

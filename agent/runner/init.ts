@@ -1,7 +1,7 @@
 import { catConfigArgv, initArgv } from "./argv.ts";
 import type { Attempt, Machine } from "./attempt.ts";
 import type { Verdict } from "./classify.ts";
-import { mismatch, repositoryID, unanswered } from "./repository-identity.ts";
+import { mismatch, NO_ID, repositoryID, unanswered } from "./repository-identity.ts";
 import { openRestic } from "./restic.ts";
 import type { OpenAccess } from "./secrets.ts";
 
@@ -44,14 +44,7 @@ export async function init(machine: Machine, attempt: Attempt, spec: InitSpec, a
     if (problem !== undefined) return problem;
     const exitCode = 0;
     const id = repositoryID(answer.stdout);
-    if (id === undefined) {
-      return {
-        phase: "Failed",
-        reason: "ResticFailed",
-        message: "restic opened the repository but did not say its id",
-        exitCode,
-      };
-    }
+    if (id === undefined) return { ...NO_ID, exitCode };
     if (known && id !== access.repositoryID) return { ...mismatch(access, id), exitCode };
     return { phase: "Succeeded", reason: "Completed", message: "", exitCode, repositoryID: id, created: false };
   }

@@ -9,6 +9,12 @@ export interface RepositoryProblem extends Verdict {
   exitCode?: number;
 }
 
+export const NO_ID: RepositoryProblem = {
+  phase: "Failed",
+  reason: "ResticFailed",
+  message: "restic opened the repository but did not say its id",
+};
+
 /** Undefined where the pinned repository is the only one this attempt's restics opened, or where none is pinned. */
 export async function identityProblem(restic: Restic, access: OpenAccess): Promise<RepositoryProblem | undefined> {
   if (access.repositoryID === undefined) return undefined;
@@ -21,6 +27,7 @@ export async function identityProblem(restic: Restic, access: OpenAccess): Promi
   const silent = unanswered(restic, answer, access);
   if (silent !== undefined) return silent;
   const id = repositoryID(answer.stdout);
+  if (id === undefined) return NO_ID;
   return id === access.repositoryID ? undefined : mismatch(access, id);
 }
 
@@ -45,7 +52,7 @@ export function repositoryID(text: string): string | undefined {
   return /"id":\s*"([0-9a-f]{64})"/.exec(text)?.[1];
 }
 
-export function mismatch(access: OpenAccess, found: string | undefined): RepositoryProblem {
+export function mismatch(access: OpenAccess, found: string): RepositoryProblem {
   const message =
     `the repository answers with id ${found}, but ${access.repositoryID} is recorded: another repository is at this address. ` +
     "If that is meant, delete the Repository resource and create it again";

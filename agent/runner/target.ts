@@ -74,9 +74,11 @@ export function checkFreeSpace(target: string, needed: number): void {
   const { bavail, bsize } = statfsSync(at);
   const free = bavail * bsize;
   if (free < needed) {
+    const rounded = sizeText(needed) === sizeText(free);
+    const text = rounded ? (bytes: number) => `${bytes} bytes` : sizeText;
     throw new HoldfastError(
       "agent/target-invalid",
-      `the restore needs ${sizeText(needed)}, but only ${sizeText(free)} are free at its target: choose another target, or restore less with include`,
+      `the restore needs ${text(needed)}, but only ${text(free)} are free at its target: choose another target, or restore less with include`,
     );
   }
 }

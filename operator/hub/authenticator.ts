@@ -99,7 +99,9 @@ export class CredentialAuthenticator implements Authenticator {
   }
 
   #authenticated(host: Host, hash: string): Authenticated {
-    const stillHolds = async (signal: AbortSignal) => holds(await this.#find(host, signal), hash);
+    // Kept for as long as the connection lives.
+    const { status: _, ...known } = host;
+    const stillHolds = async (signal: AbortSignal) => holds(await this.#find(known, signal), hash);
     return { host: identity(host), stillHolds };
   }
 

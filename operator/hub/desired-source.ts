@@ -122,10 +122,10 @@ export class DesiredConfigurations implements DesiredSource, Planner {
         const resolved = await this.#read(repository);
         const deleted = this.#caches.repositories.get(keyOf(repository))?.metadata.uid !== repository.metadata.uid;
         if (resolved === undefined || !("access" in resolved) || deleted) continue;
-        const id = this.tries.current(repository, key, resolved.versions);
         // Not for a restore's sake: an empty repository at a mistyped address holds nothing to restore.
         const used = this.#caches.policiesByRepository(keyOf(repository)).length > 0;
         const initialize = repository.spec.initialize === true && used;
+        const id = this.tries.current(repository, key, resolved.versions, initialize);
         if (id !== undefined) openings.push({ id, access: resolved.access, initialize });
       }
     }
@@ -162,6 +162,10 @@ export class DesiredConfigurations implements DesiredSource, Planner {
     });
     caches.policies.onChange((change) => {
       if (!generationChanged(change)) return;
+      const repository = caches.repositories.get(beside(change.object, change.object.spec.repository.name));
+      const { hostRef } = repository?.status?.initializer ?? {};
+      if (repository !== undefined && hostRef !== undefined && !isOpened(repository))
+        refresh(beside(repository, hostRef));
       for (const host of hostsOf(caches, change.object)) refresh(keyOf(host));
       if (change.type === "updated") for (const host of hostsOf(caches, change.old)) refresh(keyOf(host));
     });

@@ -102,7 +102,7 @@ export class ProgressWriter implements ProgressSink {
     const { clock, lastWrites } = this.#parts;
     const last = lastWrites.get(object.metadata.uid);
     const paceMs = writeIn(waiting.frame, object.status, last, waiting.since, clock.monotonic());
-    const delayMs = paceMs || this.#hosts.take(hostKey(host)) || this.#bucket.take();
+    const delayMs = paceMs || this.#bucket.wait() || this.#hosts.take(hostKey(host)) || this.#bucket.take();
     if (delayMs > 0) {
       waiting.cancel = clock.after(delayMs, () => this.#plan(host, uid));
       return;

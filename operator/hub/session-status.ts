@@ -81,9 +81,10 @@ export function statusAtConflict(host: Host, message: string, now: number): Stat
 export function statusAtTakeover(host: Host, replica: string, now: number): Status {
   const message = "the Host was enrolled again; waiting for its new agent to connect";
   const draft: Draft = { type: "Connected", status: "False", reason: "Reenrolled", message };
+  const { session, lastSeenTime } = host.status ?? {};
   return {
-    session: { epoch: (host.status?.session?.epoch ?? 0) + 1, replica, disconnectedTime: instant(now) },
-    lastSeenTime: instant(now),
+    session: { epoch: (session?.epoch ?? 0) + 1, replica, disconnectedTime: instant(now) },
+    ...(lastSeenTime === undefined ? {} : { lastSeenTime }),
     conditions: conditions(host.status?.conditions, [draft], now),
   };
 }

@@ -9,8 +9,8 @@ function begin() {
   const due: string[] = [];
   let count = 0;
   const tries = new TaskTries({ clock, newID: () => `n${++count}`, due: (host) => due.push(host) });
-  const current = (generation = 1, versions = "ab".repeat(32), host = "team/web-1") =>
-    tries.current(repositoryOf("offsite", { generation }), host, versions);
+  const current = (generation = 1, versions = "ab".repeat(32), host = "team/web-1", create = false) =>
+    tries.current(repositoryOf("offsite", { generation }), host, versions, create);
   return { tries, pass, due, current };
 }
 
@@ -40,13 +40,14 @@ test("after a failure there is a pause that doubles up to five minutes, and then
   expect(pauses).toEqual([10, 20, 40, 80, 160, 300, 300]);
 });
 
-test("a changed spec, Secret or host is tried at once", async () => {
+test("a changed spec, Secret or host, or a first policy, is tried at once", async () => {
   const { tries, current } = begin();
   tries.ended("team/offsite", current()!);
   expect(current()).toBeUndefined();
   expect(current(2)).toMatch(/n2$/);
   expect(current(2, "cd".repeat(32))).toMatch(/n3$/);
   expect(current(2, "cd".repeat(32), "team/web-2")).toMatch(/n4$/);
+  expect(current(2, "cd".repeat(32), "team/web-2", true)).toMatch(/n5$/);
 });
 
 test("the end of an earlier try changes nothing", async () => {

@@ -3,7 +3,7 @@ import type { Repository } from "#crds/repository.ts";
 import { type Key, keyOf } from "../kube/resource.ts";
 import type { HostKey } from "./ports.ts";
 
-/** Between tries to open a repository, doubling; a changed spec, Secret or host is tried at once. */
+/** Between tries to open a repository, doubling; a changed spec, Secret or host, or a first policy, is tried at once. */
 const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 300_000;
 /** An agent that has told nothing of a task for so long has lost it. */
@@ -14,6 +14,7 @@ interface Try {
   readonly of: string;
   readonly id: string;
   readonly host: HostKey;
+  readonly create: boolean;
   readonly failures: number;
   /** Monotonic ms: when the next one is due, whatever becomes of this one. */
   readonly nextAt: number;
@@ -45,19 +46,22 @@ export class TaskTries {
     this.#due = parts.due;
   }
 
-  /** The id of the try that is to go on now; undefined during a pause. `versions`: the hash of the Secrets' versions. */
-  current(repository: Repository, host: HostKey, versions: string): string | undefined {
+  /**
+   * The id of the try that is to go on now; undefined during a pause. `versions`: the hash of the Secrets' versions;
+   * `create`: whether the repository is to be made where there is none.
+   */
+  current(repository: Repository, host: HostKey, versions: string, create: boolean): string | undefined {
     const key = keyOf(repository);
     const { uid, generation = 0 } = repository.metadata;
     const of = `${uid}:${generation}:${versions.slice(0, 32)}`;
     const now = this.#clock.monotonic();
     const last = this.#tries.get(key);
-    const same = last !== undefined && last.of === of && last.host === host;
+    const same = last !== undefined && last.of === of && last.host === host && last.create === create;
     if (same && now < last.nextAt) return last.ended ? undefined : last.id;
     last?.cancel();
     const id = `init:${of}:${this.#newID()}`;
     const failures = same ? last.failures + (last.ended ? 0 : 1) : 0;
-    this.#set(key, { of, id, host, failures, ended: false }, LONGEST_TRY_MS);
+    this.#set(key, { of, id, host, create, failures, ended: false }, LONGEST_TRY_MS);
     return id;
   }
 

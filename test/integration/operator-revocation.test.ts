@@ -259,15 +259,23 @@ describe("at an address from which others are refused again and again", () => {
     return [...answers];
   }
 
+  /** Whether somebody is refused right after a stranger has worn out the address; a probe takes what grows back in a second. */
+  async function refusedBesideAStranger(who: Machine, ticket?: string): Promise<boolean> {
+    for (let tries = 0; tries < 5; tries++) {
+      expect(await wearOut(machine("stranger"))).toEqual([401]);
+      if ((await connect(who, ticket)) === 429) return true;
+    }
+    return false;
+  }
+
   test("an agent that shows what was given to it is let in, whoever else is refused there", async () => {
     const host = await agents.enrol("neighbour");
     const revoked = await agents.enrol("restless");
     await setRevoked("restless", true);
     await withdrawn("restless");
-    expect(await wearOut(machine("stranger"))).toEqual([401]);
-    expect(await connect(host.who)).toBe(429);
+    expect(await refusedBesideAStranger(host.who)).toBe(true);
     // Nor does the ticket of another help a stranger.
-    expect(await connect(machine("neighbour"), host.ticket)).toBe(429);
+    expect(await refusedBesideAStranger(machine("neighbour"), host.ticket)).toBe(true);
     expect(await wearOut(revoked.who, revoked.ticket)).toEqual([403]);
     expect(await connect(host.who, host.ticket)).toBeTypeOf("object");
   });

@@ -48,7 +48,7 @@ export const CONDITIONS: Readonly<Record<OwnReason | Exclude<ConfigRefusal, Reas
     "Correct the names, or enrol the machines.",
   ],
   IdentityConflict: [
-    "Host: Stalled=True, Event",
+    "Host: Stalled=True, Event; BackupRun, Restore: Pending",
     "Two machines use this host's identity: one is a clone of the other. Neither gets secrets or commands; their schedules go on.",
     "Enrol the clone under a name of its own; then enrol the first one again with a token that says `reenroll`.",
   ],

@@ -31,7 +31,7 @@ export class EventObserver {
   readonly #informers: Pick<Informers, "synced">;
   readonly #caches: Caches;
   readonly #events: Pick<EventRecorder, "record">;
-  readonly #readiness = new ReadinessEvents();
+  #readiness = new ReadinessEvents();
 
   constructor(parts: EventObserverParts) {
     this.#informers = parts.informers;
@@ -44,6 +44,8 @@ export class EventObserver {
     // What is there when it begins is not news.
     await this.#informers.synced(stop).catch(() => undefined);
     if (stop.aborted) return;
+    // What another leader told meanwhile is not known here.
+    this.#readiness = new ReadinessEvents();
     const { hosts, tokens, repositories, policies, runs, restores } = this.#caches;
     const ends = [
       this.#watch(hosts, (before, after) => [this.#ready("Host", before, after)]),

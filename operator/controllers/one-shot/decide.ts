@@ -37,7 +37,7 @@ export interface Verdict {
 /** Resources applied together come in any order, and caches fill independently: only after this is what is not there missing. */
 const ORDER_GRACE_MS = 5_000;
 /** An agent answers at once; from when on it shows that this one does not. Sooner, it would cost every run a write. */
-const ANSWER_MISSED_MS = 10_000;
+const ANSWER_MISSED_MS = 30_000;
 /** A command that was delivered just before its deadline is still answered by the agent. */
 const ANSWER_GRACE_MS = 60_000;
 /** protocol.md: Unknown after 5 min out of reach, Lost after the timeout and an hour. */
@@ -100,12 +100,12 @@ function beforeDelivery(
 }
 
 function unanswered(hostName: string): string {
-  return `the agent on ${hostName} is connected and has not answered yet`;
+  return `the agent on ${hostName} is connected and has not begun it yet; kubectl describe host ${hostName} may say why`;
 }
 
 function offline(hostName: string, host: Host | undefined): Obstacle {
   const offline = { final: false, reason: Reason.HostOffline };
-  return host?.status?.session === undefined
+  return host?.status?.session?.connectedTime === undefined
     ? {
         ...offline,
         message: `no agent of ${hostName} has connected yet; run the install command of an EnrollmentToken on the machine`,

@@ -1,4 +1,5 @@
 import type { Host } from "#crds/host.ts";
+import { findCondition } from "../../kube/conditions.ts";
 import type { Obstacle } from "./decide.ts";
 
 /** Why nothing can be given to this host, ever. One that is only away is waited for. */
@@ -13,5 +14,7 @@ export function hostObstacle(name: string, host: Host | undefined): Obstacle | u
   if (host.spec.revoked === true) {
     return { final: true, reason: "HostRevoked", message: `Host ${name} was revoked; enrol its machine again first` };
   }
+  const conflict = findCondition(host.status?.conditions, "IdentityConflict");
+  if (conflict?.status === "True") return { final: false, reason: "IdentityConflict", message: conflict.message };
   return undefined;
 }

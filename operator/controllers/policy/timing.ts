@@ -41,7 +41,7 @@ export function timing(policy: BackupPolicy, host: Host, now: number): Timing | 
 
 /** Whether its agent has the policy and starts it. One with a success had it, and keeps it should the Repository go. */
 export function fires(host: Host, repository: Repository | undefined, lastSuccess: string | undefined): boolean {
-  if (host.spec.paused === true || host.status?.session === undefined) return false;
+  if (host.spec.paused === true || host.status?.session?.connectedTime === undefined) return false;
   return repository?.status?.repositoryID !== undefined || lastSuccess !== undefined;
 }
 

@@ -57,6 +57,21 @@ test.each<[string, ReturnType<typeof repositoryOf>, Partial<Surroundings>, [stri
     ["waiting", "SecretMissing", "there is no Secret x"],
   ],
   [
+    "not to be made for a Restore alone, it says so and not that initialize is to be set",
+    repositoryOf("offsite", {
+      spec: { initialize: true },
+      status: {
+        lastOpen: { hostRef: "web-1", observedGeneration: 1, phase: "Failed", reason: "RepositoryNotInitialized" },
+      },
+    }),
+    { policies: [] },
+    [
+      "stalled",
+      "RepositoryNotInitialized",
+      "there is no repository at this address, and none is made for a Restore alone: correct the url, or have a BackupPolicy use it (tried from web-1)",
+    ],
+  ],
+  [
     "unused, it says what opens it",
     repositoryOf("offsite"),
     { initializer: undefined, policies: [], hosts: [] },

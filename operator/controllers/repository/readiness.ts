@@ -43,6 +43,9 @@ const THEIRS: ReadonlySet<string> = new Set([
   Reason.HostRefused,
 ]);
 
+const NOT_FOR_A_RESTORE =
+  "there is no repository at this address, and none is made for a Restore alone: correct the url, or have a BackupPolicy use it";
+
 /** A task that goes on may also say merely that it does. */
 const TROUBLES: ReadonlySet<string> = new Set(Object.values(Reason).filter((reason) => reason !== Reason.Completed));
 
@@ -69,7 +72,9 @@ export function repositoryReadiness(repository: Repository, around: Surroundings
   const tried = lastOpen?.observedGeneration === repository.metadata.generation ? lastOpen : undefined;
   const reason = tried?.reason ?? "";
   if (tried !== undefined && tried.phase !== "Succeeded" && (tried.phase === "Failed" || TROUBLES.has(reason))) {
-    const message = `${tried.message || reason} (tried from ${tried.hostRef ?? name})`;
+    const empty = reason === Reason.RepositoryNotInitialized && repository.spec.initialize === true;
+    const what = empty && around.policies.length === 0 ? NOT_FOR_A_RESTORE : tried.message || reason;
+    const message = `${what} (tried from ${tried.hostRef ?? name})`;
     const told = (reason || "OpenFailed") as ConditionReason;
     return { state: THEIRS.has(reason) ? "stalled" : "waiting", reason: told, message };
   }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { connectedHost, policyOf, readyRepository, repositoryOf, runOf } from "../fixtures.ts";
+import { condition, connectedHost, hostOf, policyOf, readyRepository, repositoryOf, runOf } from "../fixtures.ts";
 import { runObstacle } from "./obstacle.ts";
 
 type Found = Parameters<typeof runObstacle>[1];
@@ -25,6 +25,17 @@ test.each<[string, Partial<Found>, [boolean, string, string] | undefined]>([
     "a revoked Host ends it",
     { host: connectedHost("web-1", { spec: { revoked: true } }) },
     [true, "HostRevoked", "Host web-1 was revoked; enrol its machine again first"],
+  ],
+  [
+    "two machines with the identity of the Host are waited for: neither is told anything",
+    {
+      host: hostOf("web-1", {
+        status: {
+          conditions: [condition("IdentityConflict", "True", "SecondMachine", "two machines show the identity")],
+        },
+      }),
+    },
+    [false, "IdentityConflict", "two machines show the identity"],
   ],
   [
     "a policy that does not select the host ends it",
