@@ -262,7 +262,7 @@ describe("at an address from which others are refused again and again", () => {
   /** Whether somebody is refused right after a stranger has worn out the address; a probe takes what grows back in a second. */
   async function refusedBesideAStranger(who: Machine, ticket?: string): Promise<boolean> {
     for (let tries = 0; tries < 5; tries++) {
-      expect(await wearOut(machine("stranger"))).toEqual([401]);
+      await wearOut(machine("stranger"));
       if ((await connect(who, ticket)) === 429) return true;
     }
     return false;
@@ -273,6 +273,7 @@ describe("at an address from which others are refused again and again", () => {
     const revoked = await agents.enrol("restless");
     await setRevoked("restless", true);
     await withdrawn("restless");
+    expect(await wearOut(machine("stranger"))).toEqual([401]);
     expect(await refusedBesideAStranger(host.who)).toBe(true);
     // Nor does the ticket of another help a stranger.
     expect(await refusedBesideAStranger(machine("neighbour"), host.ticket)).toBe(true);
