@@ -73,10 +73,14 @@ async function main([name, ...argv]: string[]): Promise<number> {
   return commands[command](readArguments(command, argv, process.env));
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2));
-} catch (error) {
-  const code = error instanceof HoldfastError ? error.code : undefined;
-  process.stderr.write(`holdfast-agent: ${messageOf(error)}${code === undefined ? "" : ` (${code})`}\n`);
-  process.exitCode = code === "cli/usage" ? ExitCode.usage : ExitCode.failed;
-}
+// No top-level await: the single executable is a CommonJS bundle.
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const code = error instanceof HoldfastError ? error.code : undefined;
+    process.stderr.write(`holdfast-agent: ${messageOf(error)}${code === undefined ? "" : ` (${code})`}\n`);
+    process.exitCode = code === "cli/usage" ? ExitCode.usage : ExitCode.failed;
+  },
+);

@@ -92,4 +92,4 @@ export type HttpCode = keyof HttpStatus;
 
 /** Of the developers' tools in hack/ and of tests, which show the message and no code. */
 type ToolCode =
-  `${"bench" | "cluster" | "demo" | "fault-proxy" | "gen" | "kubectl" | "profile" | "rest-server" | "stage" | "test" | "tools"}/${string}`;
+  `${"bench" | "build" | "cluster" | "demo" | "fault-proxy" | "gen" | "kubectl" | "profile" | "rest-server" | "stage" | "test" | "tools"}/${string}`;

@@ -1,10 +1,13 @@
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, inject, onTestFailed } from "vitest";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, inject, onTestFailed } from "vitest";
 import type { BackupRun } from "#crds/backuprun.ts";
 import type { Restore } from "#crds/restore.ts";
 import { attach } from "../hack/cluster/cluster.ts";
 import { kubectl } from "../hack/cluster/kubectl.ts";
 import type { Machine } from "../hack/stage/machine.ts";
+import { processesUsing } from "../hack/stage/process.ts";
 import { Stage, type StageOptions } from "../hack/stage/stage.ts";
 import { until } from "../hack/stage/until.ts";
 
@@ -40,7 +43,12 @@ export function logsOnFailure(stage: Stage): void {
 }
 
 /** Makes a machine, enrols it with a token of its own and connects it. */
-export async function enrolled(stage: Stage, name: string, environment?: Record<string, string>): Promise<Machine> {
+export async function enrolled(
+  stage: Stage,
+  name: string,
+  environment?: Record<string, string>,
+  command?: readonly string[],
+): Promise<Machine> {
   await stage.apply(
     JSON.stringify({
       apiVersion: "holdfast.dev/v1alpha1",
@@ -49,7 +57,7 @@ export async function enrolled(stage: Stage, name: string, environment?: Record<
       spec: { hostName: name, hostLabels: { role: "web" } },
     }),
   );
-  const machine = stage.machine(name, environment);
+  const machine = stage.machine(name, environment, command);
   await machine.enrol(await stage.invitation(name));
   await stage.connect(machine);
   return machine;
@@ -100,4 +108,34 @@ export function ended<T extends BackupRun | Restore>(
     const found = await stage.get<T>(kind, name);
     return ENDED.includes(found.status?.phase ?? "") ? found : undefined;
   });
+}
+
+/** A run of BackupPolicy www on `machine` that lasts about ten seconds; resolves when restic is seen working. */
+export async function longRun(stage: Stage, machine: Machine, name: string): Promise<void> {
+  writeFileSync(join(machine.root, "srv/www", `${name}.bin`), randomBytes(10 * 1024 * 1024));
+  await create(stage, "BackupRun", name, {
+    policyRef: "www",
+    hostRef: machine.name,
+    overrides: { limits: { uploadKiBps: 1024 } },
+  });
+  await until(`${name} is running`, 30, async () => {
+    return (await stage.get<BackupRun>("backuprun", name)).status?.phase === "Running";
+  });
+  // The status is written before restic has begun.
+  await until("restic works", 30, async () => processesUsing(machine.folder).some(isBackup));
+}
+
+function isBackup(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0")[1] === "backup";
+  } catch {
+    return false; // It has ended.
+  }
+}
+
+/** The run of this name ends well, at its first attempt and with one snapshot. */
+export async function expectOneResult(stage: Stage, name: string): Promise<void> {
+  const run = await ended<BackupRun>(stage, "backuprun", name, 90);
+  expect(run.status).toMatchObject({ phase: "Succeeded", reason: "Completed", attempts: 1 });
+  expect(await stage.snapshots(`run=${run.metadata.uid}`)).toEqual([run.status?.snapshots?.[0]?.id]);
 }

@@ -5,7 +5,8 @@ import { fileURLToPath } from "node:url";
 import { HoldfastError } from "#base/errors.ts";
 import { Process } from "./process.ts";
 
-const program = fileURLToPath(new URL("../../agent/main.ts", import.meta.url));
+/** The agent's sources run by this Node. */
+const SOURCES = [process.execPath, fileURLToPath(new URL("../../agent/main.ts", import.meta.url))];
 
 /** What `holdfast-agent enroll` is told on a new machine: the keys of an EnrollmentToken's Secret. */
 export interface Invitation {
@@ -22,17 +23,25 @@ export class Machine {
   /** What the agent takes for `/`: every path of a policy and a restore lies below it. */
   readonly root: string;
   readonly agent: Process;
+  readonly #command: readonly string[];
 
-  /** `environment`: further HOLDFAST_* settings of the agent. Nothing starts yet. */
-  constructor(name: string, directory: string, restic: string, environment: Record<string, string> = {}) {
+  /** `environment`: further HOLDFAST_* settings of the agent; `command`: how it is run. Nothing starts yet. */
+  constructor(
+    name: string,
+    directory: string,
+    restic: string,
+    environment: Record<string, string> = {},
+    command: readonly string[] = SOURCES,
+  ) {
     this.name = name;
+    this.#command = command;
     this.folder = join(directory, name);
     this.root = join(this.folder, "root");
     mkdirSync(this.root, { recursive: true });
     const runtime = join(this.folder, "run");
     mkdirSync(runtime, { recursive: true, mode: 0o700 });
     this.agent = new Process(
-      [program, "run"],
+      [...command, "run"],
       {
         PATH: process.env["PATH"],
         // Not the machine's tmpfs: all of an agent that is killed in mid-run goes with its folder.
@@ -57,8 +66,9 @@ export class Machine {
    */
   enrol({ server, pin, token }: Invitation): Promise<string> {
     return new Promise((resolve, reject) => {
-      const args = [program, "enroll", "--server", server, "--pin", pin, "--token-file", "-"];
-      const child = spawn(process.execPath, args, { env: this.agent.environment, stdio: ["pipe", "pipe", "pipe"] });
+      const [program = "", ...args] = this.#command;
+      args.push("enroll", "--server", server, "--pin", pin, "--token-file", "-");
+      const child = spawn(program, args, { env: this.agent.environment, stdio: ["pipe", "pipe", "pipe"] });
       let output = "";
       for (const stream of [child.stdout, child.stderr])
         stream.setEncoding("utf8").on("data", (chunk: string) => {

@@ -12,7 +12,7 @@ export class Process {
   #child: ChildProcess | undefined;
   #startedAt = 0;
 
-  /** `command` is run by this Node; `log` is appended to. Nothing starts yet. */
+  /** `command`: a program and its arguments; `log` is appended to. Nothing starts yet. */
   constructor(command: readonly string[], environment: NodeJS.ProcessEnv, log: string) {
     this.#command = command;
     this.environment = environment;
@@ -35,7 +35,8 @@ export class Process {
   start(): void {
     const log = openSync(this.#log, "a");
     this.#startedAt = systemClock.now();
-    this.#child = spawn(process.execPath, this.#command, { env: this.environment, stdio: ["ignore", log, log] });
+    const [program = "", ...args] = this.#command;
+    this.#child = spawn(program, args, { env: this.environment, stdio: ["ignore", log, log] });
     closeSync(log);
   }
 

@@ -139,9 +139,9 @@ export class Stage {
     ]);
   }
 
-  /** A machine whose agent has yet to enrol and start. `environment`: further settings of its agent. */
-  machine(name: string, environment?: Record<string, string>): Machine {
-    const machine = new Machine(name, this.directory, this.restic.ofAgents, environment);
+  /** A machine whose agent has yet to enrol and start. `environment`: further settings of its agent; `command`: how it is run. */
+  machine(name: string, environment?: Record<string, string>, command?: readonly string[]): Machine {
+    const machine = new Machine(name, this.directory, this.restic.ofAgents, environment, command);
     this.machines.push(machine);
     return machine;
   }
@@ -280,7 +280,7 @@ async function replicasOf(options: StageOptions, directory: string): Promise<Rep
         HOLDFAST_REPLICA: name,
       };
       const log = join(directory, many === undefined ? "operator.log" : `${name}.log`);
-      return { name, port, process: new Process([join(root, "operator/main.ts")], environment, log) };
+      return { name, port, process: new Process([process.execPath, join(root, "operator/main.ts")], environment, log) };
     }),
   );
 }

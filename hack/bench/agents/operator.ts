@@ -60,7 +60,7 @@ export class MeasuredOperator {
     this.#token = (await kubectl(this.#cluster, ["--namespace", system, ...token])).trim();
     this.#port = await freePort(systemRandom);
     this.#process = new Process(
-      [MAIN],
+      [process.execPath, MAIN],
       {
         PATH: process.env["PATH"],
         TMPDIR: this.#directory,

@@ -42,7 +42,7 @@ interface Figures {
 async function measure(proxy: FaultProxy, kubeconfig: string, objects: number, directory: string): Promise<Figures> {
   const port = await freePort(systemRandom);
   const operator = new Process(
-    [fileURLToPath(new URL("../../../operator/main.ts", import.meta.url))],
+    [process.execPath, fileURLToPath(new URL("../../../operator/main.ts", import.meta.url))],
     {
       PATH: process.env["PATH"],
       NODE_OPTIONS: "--inspect-port=0",
