@@ -50,8 +50,6 @@ export interface AgentCore extends Core {
   start(): void;
   /** Admits nothing more and lets go of running restic processes, which go on. Call `state.close()` afterwards. */
   stop(): Promise<void>;
-  /** At most `limit` bytes of the log of a run or restore from `offset`; undefined where there is no such log. */
-  readLog(uid: string, offset: number, limit: number): { data: Buffer; size: number } | undefined;
 }
 
 const TIDY_EVERY_MS = 3_600_000;
@@ -288,7 +286,13 @@ export function openCore(options: AgentOptions): AgentCore {
       cancelTidy();
       await runner.stop();
     },
-    readLog: runner.readLog,
+    readLog(subject, offset) {
+      try {
+        return runner.readLog(subject, offset);
+      } catch (error) {
+        return { missing: `the agent could not read it: ${messageOf(error)}` };
+      }
+    },
   };
 
   /** Does `write`; a disk that is full now may not be later. */

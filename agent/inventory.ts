@@ -4,6 +4,7 @@ import { arch, hostname, release, type } from "node:os";
 import { promisify } from "node:util";
 import { messageOf } from "#base/errors.ts";
 import type { Hello } from "#protocol/frames.ts";
+import { READS_LOGS } from "#protocol/limits.ts";
 import { line } from "#protocol/text.ts";
 import { RELEASE } from "#protocol/version.ts";
 import type { Log } from "./log.ts";
@@ -32,7 +33,7 @@ export async function readInventory(options: {
       hostname: line(hostname(), 256),
       kernel: line(release(), 256),
       installedAs: options.installedAs,
-      capabilities: ["backup", "restore", "init"],
+      capabilities: ["backup", "restore", "init", READS_LOGS],
     },
   };
 }

@@ -64,6 +64,7 @@ export type KubeCode =
 
 /** Codes in the operator's HTTP answers, with the status of each. */
 export interface HttpStatus {
+  agent_too_old: 501;
   bad_request: 400;
   busy: 503;
   credential_malformed: 401;
@@ -72,13 +73,19 @@ export interface HttpStatus {
   host_deleted: 409;
   host_exists: 409;
   host_invalid: 409;
+  host_moved: 503;
   host_name_mismatch: 403;
+  host_offline: 503;
   host_revoked: 403 | 503;
   hostname_invalid: 400;
   internal: 500;
+  log_missing: 404;
+  log_shorter: 416;
   malformed: 400;
   not_found: 404;
+  replica_unreachable: 503;
   starting: 503;
+  stopping: 503;
   token_expired: 401;
   token_malformed: 400;
   token_not_ready: 503;

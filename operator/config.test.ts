@@ -17,6 +17,7 @@ test("namespace and public address are enough", () => {
     namespace: "holdfast",
     watchNamespaces: undefined,
     listen: { host: "0.0.0.0", port: 8443 },
+    advertise: undefined,
     publicURL: new URL("https://backup.example.com"),
     replica: "replica-a",
     logLevel: "info",
@@ -34,6 +35,17 @@ test("everything can be set, lists with spaces and an IPv6 address too", () => {
   expect(config.watchNamespaces).toEqual(["a", "b"]);
   expect(config.listen).toEqual({ host: "::1", port: 9000 });
   expect(config.logLevel).toBe("debug");
+});
+
+test("other replicas are told the address it listens on, unless that is all of them, or the one that is set", () => {
+  const advertised = (more: object) => readConfig({ ...least, ...more }).advertise;
+  expect(advertised({ HOLDFAST_LISTEN: "10.0.0.7:8443" })).toBe("10.0.0.7:8443");
+  expect(advertised({ HOLDFAST_LISTEN: "[fd00::7]:8443" })).toBe("[fd00::7]:8443");
+  expect(advertised({ HOLDFAST_LISTEN: "[::]:8443" })).toBeUndefined();
+  expect(advertised({ HOLDFAST_ADVERTISE: "10.0.0.8:8443" })).toBe("10.0.0.8:8443");
+  expect(() => advertised({ HOLDFAST_ADVERTISE: "0.0.0.0:8443" })).toThrow(
+    /HOLDFAST_ADVERTISE must be an address that/,
+  );
 });
 
 test("an empty variable is an unset one", () => {

@@ -11,6 +11,8 @@ export interface OperatorConfig {
   readonly listen: { readonly host: string; readonly port: number };
   /** The https:// origin at which agents reach it. Its host goes into the serving certificate. */
   readonly publicURL: URL;
+  /** Where other replicas reach this one, host:port; undefined where nobody has said and it listens on all addresses. */
+  readonly advertise: string | undefined;
   /** Unique among the replicas: the name of this one's Lease. */
   readonly replica: string;
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -30,6 +32,12 @@ const listen = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: "must be host:port, for example 0.0.0.0:8443 or [::]:8443" });
   return z.NEVER;
 });
+
+/** Not an address anybody could connect to. */
+const WILDCARDS = ["0.0.0.0", "::"];
+
+const addressOf = ({ host, port }: { host: string; port: number }) =>
+  `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 const publicURL = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -60,6 +68,12 @@ const environment = z.object({
     .default("0.0.0.0:8443")
     .pipe(listen)
     .describe("Where it listens for agents, host:port. Default: 0.0.0.0:8443."),
+  HOLDFAST_ADVERTISE: listen
+    .refine(({ host }) => !WILDCARDS.includes(host), "must be an address that other replicas can connect to")
+    .optional()
+    .describe(
+      "Where other replicas reach this one, host:port, to show logs of its hosts. Default: HOLDFAST_LISTEN, unless that is all addresses.",
+    ),
   HOLDFAST_PUBLIC_URL: publicURL.describe("The https address at which agents reach it. Required."),
   HOLDFAST_REPLICA: z
     .string()
@@ -107,10 +121,13 @@ export function readConfig(
   }
   const config = result.data;
   const watched = config.HOLDFAST_WATCH_NAMESPACES;
+  const listened = WILDCARDS.includes(config.HOLDFAST_LISTEN.host) ? undefined : config.HOLDFAST_LISTEN;
+  const advertised = config.HOLDFAST_ADVERTISE ?? listened;
   return {
     namespace: config.HOLDFAST_NAMESPACE,
     watchNamespaces: watched.length === 0 ? undefined : [...new Set(watched)],
     listen: config.HOLDFAST_LISTEN,
+    advertise: advertised === undefined ? undefined : addressOf(advertised),
     publicURL: config.HOLDFAST_PUBLIC_URL,
     replica: config.HOLDFAST_REPLICA,
     logLevel: config.HOLDFAST_LOG_LEVEL,

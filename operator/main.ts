@@ -21,6 +21,7 @@ import { enrollRoute } from "./http/enroll.ts";
 import { healthRoutes } from "./http/health.ts";
 import { listen } from "./http/listen.ts";
 import { metricsRoute } from "./http/metrics.ts";
+import { runLogRoutes } from "./http/run-logs.ts";
 import { createHttp } from "./http/server.ts";
 import { CredentialAuthenticator } from "./hub/authenticator.ts";
 import { CommandAnswers } from "./hub/command-sink.ts";
@@ -100,7 +101,14 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   const caches = openCaches(informers);
   const replicaLeases = informers.of(Leases, { namespaces: [config.namespace], labelSelector: REPLICA_LABEL });
   const leases = new ReplicaLeases({ informer: replicaLeases, clock });
-  const replicaLease = new ReplicaLease({ client, namespace: config.namespace, identity, clock, log });
+  const replicaLease = new ReplicaLease({
+    client,
+    namespace: config.namespace,
+    identity,
+    address: config.advertise,
+    clock,
+    log,
+  });
   const events = new EventRecorder({ client, component: "holdfast.dev/operator", identity, clock, log, metrics });
 
   // The agents' side.
@@ -153,7 +161,8 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
 
   // HTTP.
   const { host, hostname } = config.publicURL;
-  const names = [hostname.replace(/^\[|\]$/g, ""), "localhost", `holdfast.${config.namespace}.svc`];
+  const serviceName = `holdfast.${config.namespace}.svc`;
+  const names = [hostname.replace(/^\[|\]$/g, ""), "localhost", serviceName];
   const app = createHttp({ serving: await servingMaterial(installation.authority, names, clock), random, log });
   const desk = new EnrolmentDesk({
     ...parts,
@@ -165,6 +174,17 @@ async function run(config: OperatorConfig, log: Log, stop: AbortSignal): Promise
   enrollRoute(app, { enroll: (request, signal) => desk.enroll(request, signal), clock });
   healthRoutes(app, () => !stop.aborted && informers.hasSynced);
   metricsRoute(app, { registry, client, clock });
+  runLogRoutes(app, {
+    ...parts,
+    hub,
+    caches,
+    watchNamespaces: config.watchNamespaces,
+    elsewhere: (replica) =>
+      replica !== identity && leases.state(replica) === "live" ? { address: leases.address(replica) } : undefined,
+    peers: { ca: installation.authority.cert, servername: serviceName },
+    registry,
+    stop,
+  });
   hub.attach(app.server);
 
   // Leader.

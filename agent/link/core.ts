@@ -1,6 +1,6 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
-import type { Hello } from "#protocol/frames.ts";
+import type { Hello, LogChunk, LogSubject } from "#protocol/frames.ts";
 import type { ConfigRefusal } from "#protocol/outcome.ts";
 import type { Progress, Record } from "#protocol/record.ts";
 
@@ -68,6 +68,8 @@ export interface Core {
     /** Sets one entry aside: it is never sent again, and kept for the administrator (dump-state). */
     reject(stream: string, seq: number, code: string, message: string): void;
   };
+  /** The log from `offset` (bytes), or why there is none. Nothing of it is durable or remembered. */
+  readLog(subject: LogSubject, offset: number): LogChunk | { missing: string };
   /** Called after a record was added to the outbox, and with each progress report; one listener, the link. */
   onRecord(listener: () => void): void;
   onProgress(listener: (report: ProgressReport) => void): void;

@@ -93,6 +93,11 @@ const progress = (percent: number): Scripted => {
   return { type: "progress", report };
 };
 const command = { type: "run", epoch: 4, id: "r1", name: "r1", policyUID: "a", ttlMs: 1, overrides: {} } as const;
+const readLog: Scripted = {
+  type: "frame",
+  frame: { type: "read_log", epoch: 4, id: "1", subject: { kind: "run", uid: "r1" }, offset: 7 },
+};
+const logRead = { type: "read_log", id: "1", subject: { kind: "run", uid: "r1" }, offset: 7 };
 const failures = (count: number): Scripted[] =>
   Array.from({ length: count }, (): Scripted[] => [{ type: "later", ms: 120_000 }, unreachable]).flat();
 
@@ -219,6 +224,17 @@ describe("a live session", () => {
       "what became of a command is told",
       [...live, { type: "answered", id: "r1", answer: { state: "duplicate" } }],
       [sends({ type: "command_status", id: "r1", state: "duplicate" })],
+    ],
+    ["a log is read where the server asks for it", [...live, readLog], [logRead]],
+    [
+      "what was read is sent",
+      [...live, { type: "log_read", id: "1", answer: { offset: 7, text: "a\n", size: 9, ended: true } }],
+      [sends({ type: "log_chunk", id: "1", offset: 7, text: "a\n", size: 9, ended: true })],
+    ],
+    [
+      "that there is nothing is told in one line",
+      [...live, { type: "log_read", id: "1", answer: { missing: "none\nat all" } }],
+      [sends({ type: "log_missing", id: "1", message: "none at all" })],
     ],
     [
       "an applied configuration is told",

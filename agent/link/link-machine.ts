@@ -90,6 +90,13 @@ export function step(state: LinkState, event: LinkEvent, now: Moment): Step {
       const said = message === undefined ? {} : { message: line(message, MAX_MESSAGE_LENGTH) };
       return [state, [{ type: "send", frame: { type: "command_status", id: event.id, state: answer, ...said } }]];
     }
+    case "log_read": {
+      if (!state.session) return [state, []];
+      const { id, answer } = event;
+      if (!("missing" in answer)) return [state, [{ type: "send", frame: { type: "log_chunk", id, ...answer } }]];
+      const message = line(answer.missing, MAX_MESSAGE_LENGTH);
+      return [state, [{ type: "send", frame: { type: "log_missing", id, message } }]];
+    }
     case "stop":
       return [{ ...state, phase: "stopped" }, hangUp(state, Close.goingAway, AGENT_STOPS)];
   }
@@ -196,6 +203,10 @@ function onFrame(state: LinkState, frame: ServerFrame, now: Moment): Step {
       return leaveWhenDone(onAck(state, frame), now);
     case "rejected":
       return leaveWhenDone(onRejected(state, frame), now);
+    case "read_log": {
+      const { id, subject, offset } = frame;
+      return [state, [{ type: "read_log", id, subject, offset }]];
+    }
     default:
       return [state, [{ type: "command", command: frame }]];
   }

@@ -1,6 +1,6 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
-import type { AgentFrame, Hello, ServerFrame } from "#protocol/frames.ts";
+import type { AgentFrame, Hello, LogSubject, ServerFrame } from "#protocol/frames.ts";
 import type { Core, Identity, OutboxEntry, ProgressReport } from "./core.ts";
 
 /** When an event happened, and the one random number in [0, 1) that what follows from it may use. */
@@ -94,6 +94,7 @@ export type LinkEvent =
   | { type: "progress"; report: ProgressReport }
   | { type: "config"; id: string; result: ReturnType<Core["applyConfig"]> }
   | { type: "answered"; id: string; answer: ReturnType<Core["command"]> }
+  | { type: "log_read"; id: string; answer: ReturnType<Core["readLog"]> }
   | { type: "stop" };
 
 /** Performed in their order; each is complete (and durable, where it says so) before the next. */
@@ -107,6 +108,7 @@ export type LinkEffect =
   | { type: "apply"; config: Config }
   | { type: "command"; command: Command }
   | { type: "read"; after: number; limit: number }
+  | { type: "read_log"; id: string; subject: LogSubject; offset: number }
   | { type: "ack"; stream: string; seq: number }
   | { type: "reject"; stream: string; seq: number; code: string; message: string }
   | { type: "log"; level: "info" | "warn"; message: string; fields: object };

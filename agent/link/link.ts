@@ -126,6 +126,9 @@ export class Link {
           limit: effect.limit,
         });
         return;
+      case "read_log":
+        this.#events.push({ type: "log_read", id: effect.id, answer: core.readLog(effect.subject, effect.offset) });
+        return;
       case "ack":
         core.outbox.ack(effect.stream, effect.seq);
         return;

@@ -108,6 +108,36 @@ const commandStatus = z.object({
   message: field.message.optional(),
 });
 
+/** A run or restore by what it is called on the agent: a run's `runID`, else the UID of the resource. */
+export const logSubject = z.object({ kind: z.enum(["run", "restore"]), uid: field.uid });
+export type LogSubject = z.infer<typeof logSubject>;
+
+/** Asks for a piece of the log of `subject`, from this byte on; `id` is the question's, in this connection. */
+const readLogFrame = z.object({
+  type: z.literal("read_log"),
+  epoch: field.epoch,
+  id: field.uid,
+  subject: logSubject,
+  offset: field.count,
+});
+
+/**
+ * A piece of a log, whole lines where they fit and no half character: `offset` is up to three bytes before the one that was
+ * asked for. `size`: bytes of the log now. `ended`: nothing will follow this piece.
+ */
+const logChunkFrame = z.object({
+  type: z.literal("log_chunk"),
+  id: field.uid,
+  offset: field.count,
+  text: field.logText,
+  size: field.count,
+  ended: z.boolean(),
+});
+export type LogChunk = Omit<z.infer<typeof logChunkFrame>, "type" | "id">;
+
+/** There is no such log (yet, or any more). */
+const logMissingFrame = z.object({ type: z.literal("log_missing"), id: field.uid, message: field.message });
+
 /** Either side: the last frame could not be used. */
 const errorFrame = z.object({
   type: z.literal("error"),
@@ -135,6 +165,8 @@ export const agentFrame = z.discriminatedUnion("type", [
   recordFrame,
   progressFrame,
   commandStatus,
+  logChunkFrame,
+  logMissingFrame,
   errorFrame,
 ]);
 export type AgentFrame = z.infer<typeof agentFrame>;
@@ -145,6 +177,7 @@ export const serverFrame = z.discriminatedUnion("type", [
   ...commandFrames,
   ack,
   rejected,
+  readLogFrame,
   goaway,
   errorFrame,
 ]);

@@ -9,6 +9,7 @@ test.each([
   ["zero-width characters go", "ad\u200bmin\ufeff", "admin"],
   ["lines and tabs stay", "a\tb\nc", "a\tb\nc"],
   ["half a surrogate becomes a mark", "x\ud800y", "x\ufffdy"],
+  ["halves that something stood between do not join to a character that acts", "\udb40\u200d\udc41", "\ufffd\ufffd"],
   ["other scripts stay", "größe 写真 🗄", "größe 写真 🗄"],
 ])("%s", (_, text, want) => expect(harmless(text)).toBe(want));
 

@@ -9,7 +9,8 @@ const ACTING = /[\p{Bidi_Control}\p{Default_Ignorable_Code_Point}\p{Zl}\p{Zp}\uf
 
 /** `text` without anything that acts instead of being read; newlines and tabs stay. */
 export function harmless(text: string): string {
-  return text.replace(ANSI, "").replace(/\r\n?/g, "\n").replace(ACTING, "").toWellFormed();
+  // Well-formed first: what is taken out must not join two halves to a character that acts.
+  return text.toWellFormed().replace(ANSI, "").replace(/\r\n?/g, "\n").replace(ACTING, "");
 }
 
 /** One harmless line of at most `limit` UTF-16 units; a cut is shown by an ellipsis. */

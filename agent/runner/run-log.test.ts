@@ -1,9 +1,10 @@
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { MAX_LOG_CHUNK_BYTES } from "#protocol/limits.ts";
 import { followLines } from "./follow.ts";
 import { redactor } from "./redact.ts";
-import { openRunLog, readRunLog } from "./run-log.ts";
+import { openRunLog, readLogChunk } from "./run-log.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -14,21 +15,37 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const same = redactor([]);
 const AT = Date.UTC(2026, 0, 1);
 
-test("a log is read by offset, piece by piece", () => {
-  const log = openRunLog(`${dir}/log`, same);
-  log.add("stderr", "first", AT);
-  log.add("agent", "second", AT);
-  const whole = readFileSync(`${dir}/log`);
-  expect(whole.toString()).toBe("2026-01-01T00:00:00.000Z stderr first\n2026-01-01T00:00:00.000Z agent second\n");
+/** What a reader gets who asks for `offset` and goes on from there until nothing is left or the log has ended. */
+function readFrom(offset: number, closed: boolean): Buffer {
   const pieces: Buffer[] = [];
-  for (let offset = 0; ; offset += 7) {
-    const piece = readRunLog(`${dir}/log`, offset, 7)!;
-    expect(piece.size).toBe(whole.length);
-    if (piece.data.length === 0) break;
-    pieces.push(piece.data);
+  for (let next = offset; ; ) {
+    const chunk = readLogChunk(`${dir}/log`, next, closed)!;
+    const bytes = Buffer.from(chunk.text);
+    expect(bytes.length).toBeLessThanOrEqual(MAX_LOG_CHUNK_BYTES);
+    const piece = bytes.subarray(next - chunk.offset);
+    pieces.push(piece);
+    next += piece.length;
+    if (chunk.ended || piece.length === 0) return Buffer.concat(pieces);
   }
-  expect(Buffer.concat(pieces).equals(whole)).toBe(true);
-  expect(readRunLog(`${dir}/none`, 0, 7)).toBeUndefined();
+}
+
+test("from whatever byte a log is read, the bytes are the same, in pieces of whole characters", () => {
+  const log = openRunLog(`${dir}/log`, same);
+  for (let line = 0; line < 40; line++) log.add("stdout", `${line} ${"ä€😀".repeat(500)}`, AT);
+  log.add("stdout", "😀".repeat(40_000), AT);
+  const whole = readFileSync(`${dir}/log`);
+  const offsets = [...Array(60).keys(), whole.length - 100_001, whole.length - 2, whole.length];
+  for (const offset of offsets)
+    expect(readFrom(offset, true).equals(whole.subarray(offset)), String(offset)).toBe(true);
+});
+
+test("lines end a piece where they can, and half a line is not shown before it is whole or the log has ended", () => {
+  writeFileSync(`${dir}/log`, "one\ntwo\nhal");
+  expect(readLogChunk(`${dir}/log`, 0, false)).toEqual({ offset: 0, text: "one\ntwo\n", size: 11, ended: false });
+  expect(readLogChunk(`${dir}/log`, 8, false)).toEqual({ offset: 8, text: "", size: 11, ended: false });
+  expect(readLogChunk(`${dir}/log`, 8, true)).toEqual({ offset: 8, text: "hal", size: 11, ended: true });
+  expect(readLogChunk(`${dir}/log`, 12, true)).toEqual({ offset: 12, text: "", size: 11, ended: true });
+  expect(readLogChunk(`${dir}/none`, 0, true)).toBeUndefined();
 });
 
 test("what enters a log is redacted, harmless and one line", () => {

@@ -1,6 +1,8 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { MAX_LOG_TAIL_BYTES } from "#protocol/limits.ts";
+import { StringDecoder } from "node:string_decoder";
+import type { LogChunk } from "#protocol/frames.ts";
+import { MAX_LOG_CHUNK_BYTES, MAX_LOG_TAIL_BYTES } from "#protocol/limits.ts";
 import { tail } from "#protocol/text.ts";
 import { followLines } from "./follow.ts";
 
@@ -127,8 +129,28 @@ function lastBytes(path: string, size: number): string {
   return part?.data.toString("utf8") ?? "";
 }
 
+/**
+ * The log at `path` from `offset`, fit for one frame; undefined where there is none. `closed`: nothing more is written to
+ * it. Before that half a line is not shown: a crash would have it cut and written anew.
+ */
+export function readLogChunk(path: string, offset: number, closed: boolean): LogChunk | undefined {
+  // A character has at most four bytes.
+  const begin = Math.max(0, offset - 3);
+  const part = readRunLog(path, begin, MAX_LOG_CHUNK_BYTES);
+  if (part === undefined) return undefined;
+  const { data, size } = part;
+  if (offset > size) return { offset, text: "", size, ended: closed };
+  let from = offset - begin;
+  while (from > 0 && ((data[from] ?? 0) & 0xc0) === 0x80) from--;
+  const ended = closed && begin + data.length >= size;
+  const lines = data.lastIndexOf(0x0a) + 1;
+  const longLine = data.length === MAX_LOG_CHUNK_BYTES;
+  const to = !ended && (lines > from || !longLine) ? Math.max(from, lines) : data.length;
+  return { offset: begin + from, text: new StringDecoder("utf8").write(data.subarray(from, to)), size, ended };
+}
+
 /** At most `limit` bytes of the log at `path` from `offset`, and its size now; undefined where there is none. */
-export function readRunLog(path: string, offset: number, limit: number): { data: Buffer; size: number } | undefined {
+function readRunLog(path: string, offset: number, limit: number): { data: Buffer; size: number } | undefined {
   let file: number;
   try {
     file = openSync(path, "r");

@@ -3,13 +3,13 @@ import { messageOf } from "#base/errors.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
 import { COMMAND_MEMORY_MS, MAX_ACTIVE } from "#protocol/limits.ts";
 import type { Record } from "#protocol/record.ts";
-import type { ProgressReport } from "../link/core.ts";
+import type { Core, ProgressReport } from "../link/core.ts";
 import type { State } from "../state/state.ts";
 import type { Live, Machine } from "./attempt.ts";
 import { attemptEnd, execute } from "./execute.ts";
 import { type Lane, openLane } from "./lane.ts";
 import { finalRecord, iso, type Job, jobOf, progressReport, runningRecord, type Standing } from "./records.ts";
-import { readRunLog } from "./run-log.ts";
+import { readLogChunk } from "./run-log.ts";
 
 /** Runs the jobs of the journal: backups one at a time, restores beside them, tasks one at a time for each repository. */
 export interface Runner {
@@ -24,7 +24,7 @@ export interface Runner {
   tidy(): void;
   /** Lets go of every job; running restics go on. */
   stop(): Promise<void>;
-  readLog(uid: string, offset: number, limit: number): { data: Buffer; size: number } | undefined;
+  readLog: Core["readLog"];
 }
 
 export interface RunnerEvents {
@@ -267,7 +267,19 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       release.abort(new Error("the agent ends"));
       await Promise.all([...jobs.values()].map(({ done }) => done));
     },
-    readLog: (uid, offset, limit) => readRunLog(`${folderOf(uid)}/log`, offset, limit),
+    readLog({ kind, uid }, offset) {
+      const found = journal.find(uid);
+      // Of the same kind: who may read the logs of backups need not see those of restores.
+      if (found?.kind !== kind) {
+        return { missing: `this host knows no ${kind} ${uid}: it has not arrived yet, or ended over a week ago` };
+      }
+      const closed = found.state === "Done";
+      const chunk = readLogChunk(`${folderOf(uid)}/log`, offset, closed);
+      if (chunk !== undefined) return chunk;
+      if (!closed) return { offset: 0, text: "", size: 0, ended: false };
+      const kept = `a host keeps the logs of the newest ${MAX_KEPT_LOGS} runs, for a week`;
+      return { missing: `there is no log of it: it never began, its disk was full, or it is too old (${kept})` };
+    },
   };
 }
 

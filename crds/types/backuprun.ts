@@ -24,7 +24,7 @@ export interface BackupRunSpec {
    */
   hostRef: string;
   /**
-   * The id in the tag run= of the snapshot. Set by the operator for runs of a schedule; a manual run has none, its id is the UID of the resource.
+   * The id in the tag run= of the snapshot, for example 0e6a3c1d-6f0e-5d0b-9d7e-2a8f6f1c0b11. Set by the operator for runs of a schedule; a manual run has none, its id is the UID of the resource.
    */
   runID?: string;
   /**
@@ -112,7 +112,7 @@ export interface BackupRunStatus {
    */
   attempts?: number;
   /**
-   * The last 2048 bytes at most of restic's log, without secrets. The whole log is on the host.
+   * The last 2048 bytes at most of restic's log, without secrets. The whole log is on the host, and the operator shows it (README, See a run's log).
    */
   logTail?: string;
   /**

@@ -160,7 +160,7 @@ export interface RestoreStatus {
    */
   attempts?: number;
   /**
-   * The last 2048 bytes at most of restic's log, without secrets. The whole log is on the host.
+   * The last 2048 bytes at most of restic's log, without secrets. The whole log is on the host, and the operator shows it (README, See a run's log).
    */
   logTail?: string;
   /**

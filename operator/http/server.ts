@@ -23,6 +23,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 /** Node looks this often for requests that are over their time. */
 const CHECK_INTERVAL_MS = 1_000;
 const MAX_CONNECTIONS = 20_000;
+/** Who follows a log that says nothing may be gone long ago: the kernel asks after so long, and gives up after 9 times 75 s. */
+const KEEPALIVE_MS = 60_000;
 
 export interface HttpOptions {
   readonly serving: ServingMaterial;
@@ -43,6 +45,8 @@ export function createHttp({ serving, random, log }: HttpOptions): FastifyInstan
       maxHeaderSize: HEADER_BYTES,
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_INTERVAL_MS,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEPALIVE_MS,
     },
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_TIMEOUT_MS,

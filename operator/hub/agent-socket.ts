@@ -1,13 +1,16 @@
 import { WebSocket } from "ws";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import type { LogChunk, LogSubject } from "#protocol/frames.ts";
 import { MAX_OUTBOUND_BYTES } from "#protocol/limits.ts";
 import { closeReason, line } from "#protocol/text.ts";
 import type { Log } from "../kube/log.ts";
 import type { TokenBuckets } from "../kube/token-buckets.ts";
 import type { HubMetrics } from "./hub-metrics.ts";
 import type { Intake } from "./intake.ts";
+import { LogReads } from "./log-reads.ts";
 import { type Authenticated, type HubPorts, hostKey, type SessionFacts } from "./ports.ts";
+import { Refusal } from "./refusal.ts";
 import { newSession, step, wakeAt } from "./session.ts";
 import type { Moment, SessionEffect, SessionEvent, SessionState } from "./session-state.ts";
 
@@ -38,6 +41,8 @@ export class AgentSocket {
   /** Aborts the calls of this session that are under way when its socket is gone. */
   readonly #gone = new AbortController();
   #state: SessionState;
+  /** From the first question on. */
+  #reads: LogReads | undefined;
   /** Bytes of the records in its queue. */
   #held = 0;
 
@@ -79,6 +84,17 @@ export class AgentSocket {
     // What it says is not read just now: its silence is none.
     if (this.#socket.isPaused) this.step({ type: "heard" });
     if (wakeAt(this.#state) <= this.#options.clock.monotonic()) this.step({ type: "tick" });
+  }
+
+  /** As Hub.readLog. */
+  readLog(subject: LogSubject, offset: number, signal: AbortSignal): Promise<LogChunk> {
+    const { host, clock } = this.#options;
+    if (this.#state.readsLogs) {
+      this.#reads ??= new LogReads(hostKey(host), clock, this.#gone.signal, (event) => this.step(event));
+      return this.#reads.read(subject, offset, signal);
+    }
+    const message = `the agent of Host ${hostKey(host)} is too old to show logs: upgrade it`;
+    return Promise.reject(new Refusal(501, "agent_too_old", `${message}. status.logTail has the log's end`));
   }
 
   /** The last resort of a drain. */
@@ -159,6 +175,9 @@ export class AgentSocket {
         return;
       case "answered":
         ports.commands.answered(host, effect.answer);
+        return;
+      case "log_read":
+        this.#reads?.answered(effect.answer);
         return;
       case "left":
         this.#options.onLeft(this, effect.facts);

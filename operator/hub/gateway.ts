@@ -15,6 +15,7 @@ import { Admission, type UpgradeRefusal } from "./admission.ts";
 import { AgentSocket } from "./agent-socket.ts";
 import { hubMetrics } from "./hub-metrics.ts";
 import { Intake } from "./intake.ts";
+import { offline } from "./log-reads.ts";
 import { networkOf } from "./network-of.ts";
 import {
   type Authenticated,
@@ -152,6 +153,12 @@ export class Gateway implements Hub {
   session(host: HostKey): ReturnType<Hub["session"]> {
     const state = this.#sessions.accepted(host)?.state;
     return state && { host: state.host, epoch: state.epoch, applied: state.facts.applied };
+  }
+
+  async readLog(host: HostKey, ...what: Parameters<AgentSocket["readLog"]>): ReturnType<Hub["readLog"]> {
+    const socket = this.#sessions.accepted(host);
+    if (socket === undefined) throw offline(host);
+    return socket.readLog(...what);
   }
 
   connected(): HostKey[] {

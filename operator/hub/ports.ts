@@ -1,7 +1,7 @@
 import type { HttpCode } from "#base/error-codes.ts";
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
-import type { AgentFrame, Hello, ProgressFrame } from "#protocol/frames.ts";
+import type { AgentFrame, Hello, LogChunk, LogSubject, ProgressFrame } from "#protocol/frames.ts";
 import type { Record } from "#protocol/record.ts";
 
 /**
@@ -202,7 +202,7 @@ export interface SeenHost {
   revoked: boolean;
 }
 
-/** What the Kubernetes side may ask of the hub. All calls are cheap, synchronous and do nothing for a host not connected here. */
+/** What the Kubernetes side may ask of the hub. All calls but readLog are cheap, synchronous and do nothing for a host not connected here. */
 export interface Hub {
   /** Something the host's configuration or commands are made of has changed: ask DesiredSource again. */
   refresh(host: HostKey): void;
@@ -212,6 +212,11 @@ export interface Hub {
   observe(host: HostKey, seen: SeenHost | undefined): void;
   /** The accepted session of this replica, if it holds one. */
   session(host: HostKey): { host: HostIdentity; epoch: number; applied: string | undefined } | undefined;
+  /**
+   * The log of a run or restore from this byte on, as its agent has it now. Rejects with a Refusal where it is not to be
+   * had (`host_offline`, `agent_too_old`, `log_missing`), and when `signal` aborts.
+   */
+  readLog(host: HostKey, subject: LogSubject, offset: number, signal: AbortSignal): Promise<LogChunk>;
   /** Keys of all hosts with an accepted session here. */
   connected(): HostKey[];
 }

@@ -1,4 +1,4 @@
-import type { AgentFrame, Hello, ProgressFrame, ServerFrame } from "#protocol/frames.ts";
+import type { AgentFrame, Hello, LogSubject, ProgressFrame, ServerFrame } from "#protocol/frames.ts";
 import type { Record } from "#protocol/record.ts";
 import type {
   CommandAnswer,
@@ -50,7 +50,7 @@ export interface SessionState {
   /** From openedAt. */
   readonly lifetimeMs: number;
   readonly malformed: number;
-  /** Frames received in the second that began at `since`, less the records written in it. */
+  /** Frames received in the second that began at `since`, less the records written and the logs asked for in it. */
   readonly rate: { readonly since: number; readonly frames: number };
   readonly facts: SessionFacts;
   /** UIDs of the policies the agent holds. */
@@ -68,6 +68,10 @@ export interface SessionState {
   /** One call of each kind is under way at most; `again`: what it was asked for has changed since. */
   readonly pull: Flight;
   readonly report: Flight;
+  /** The agent can be asked for logs. */
+  readonly readsLogs: boolean;
+  /** Ids of the pieces of logs it was asked for and somebody still waits for. */
+  readonly reads: ReadonlySet<string>;
   /** The first one is with the RecordSink. */
   readonly queue: readonly QueuedRecord[];
   /** The last record seen, so that one sent twice is not written twice. */
@@ -79,6 +83,8 @@ export interface SessionState {
   /** The Host belongs to another session or is gone: its end is not this one's to tell. */
   readonly disowned?: boolean;
 }
+
+export type LogAnswer = Extract<AgentFrame, { type: "log_chunk" | "log_missing" }>;
 
 export type Flight = "idle" | "busy" | "again";
 
@@ -97,6 +103,8 @@ export type SessionEvent =
   | { type: "written"; result: WriteResult }
   | { type: "reported"; result: ReportResult }
   | { type: "observed"; seen: SeenHost | undefined }
+  | { type: "read_log"; id: string; subject: LogSubject; offset: number }
+  | { type: "log_given_up"; id: string }
   | { type: "drain"; retryAfterMs: number }
   /** A port failed where it must not. */
   | { type: "failed"; port: string }
@@ -112,9 +120,10 @@ export type SessionEffect =
   | { type: "report"; facts: SessionFacts }
   | { type: "progress"; frame: ProgressFrame }
   | { type: "answered"; answer: CommandAnswer }
+  | { type: "log_read"; answer: LogAnswer }
   /** The socket of an accepted session is gone; `facts` are to be reported unless another session opens within the grace. */
   | { type: "left"; facts: SessionFacts }
-  | { type: "count"; frame: AgentFrame["type"] | "malformed" | "unsupported" }
+  | { type: "count"; frame: AgentFrame["type"] | "malformed" | "unsupported" | "unasked" }
   | { type: "log"; level: "info" | "warn"; message: string; fields: object };
 
 export type Step = [SessionState, SessionEffect[]];

@@ -5,12 +5,14 @@ import {
   HELLO_TIMEOUT_MS,
   MAX_MALFORMED_FRAMES,
   MAX_OUTBOUND_BYTES,
+  READS_LOGS,
   SILENCE_MS,
 } from "#protocol/limits.ts";
 import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts";
 import type { HostIdentity, OpenedSession, OpenRefusal, SeenHost } from "./ports.ts";
 import { onBuffered, onConfigApplied, onConfigRefused, onDesired, pull, retryRefused } from "./session-desired.ts";
 import { onReported, onWallTime } from "./session-facts.ts";
+import { onLogAnswer, onLogGivenUp, onReadLog } from "./session-logs.ts";
 import { onRecord, onWritten } from "./session-records.ts";
 import {
   close,
@@ -28,8 +30,11 @@ const OPEN_TIMEOUT_MS = 30_000;
 export const GOAWAY_GRACE_MS = 5_000;
 /** How long an agent may leave more than MAX_OUTBOUND_BYTES unread; at twice as much it goes at once. */
 const CONGESTION_MS = 30_000;
-/** Frames in one second, records that were written apart: no honest agent sends as many. */
+/** Frames in one second, records that were written and logs that were asked for apart: no honest agent sends as many. */
 const MAX_FRAMES_PER_SECOND = 200;
+
+/** One for all: most agents are never asked for a log. */
+const NO_READS: SessionState["reads"] = new Set();
 
 /** A session of an authenticated upgrade. `lifetimeMs`: the connection's age at which it is asked to go elsewhere. */
 export function newSession(host: HostIdentity, lifetimeMs: number, now: Moment): SessionState {
@@ -50,6 +55,8 @@ export function newSession(host: HostIdentity, lifetimeMs: number, now: Moment):
     commands: new Set(),
     pull: "idle",
     report: "idle",
+    readsLogs: false,
+    reads: NO_READS,
     queue: [],
   };
 }
@@ -84,6 +91,10 @@ export function step(state: SessionState, event: SessionEvent, now: Moment): Ste
       return disown(state, event.result);
     case "observed":
       return onObserved(state, event.seen);
+    case "read_log":
+      return onReadLog(state, event.id, event.subject, event.offset);
+    case "log_given_up":
+      return onLogGivenUp(state, event.id);
     case "drain":
       return goaway(state, event.retryAfterMs, now);
     case "failed":
@@ -163,6 +174,9 @@ function onFrame(state: SessionState, frame: AgentFrame, bytes: number, now: Mom
       const { type: _, ...answer } = frame;
       return [state, [{ type: "answered", answer }]];
     }
+    case "log_chunk":
+    case "log_missing":
+      return onLogAnswer(state, frame);
   }
 }
 
@@ -189,6 +203,7 @@ function onHello(state: SessionState, hello: Hello, now: Moment): Step {
     phaseEndsAt: now.monotonic + OPEN_TIMEOUT_MS,
     facts: { ...state.facts, ...applied },
     held: hello.config.policies,
+    readsLogs: hello.agent.capabilities.includes(READS_LOGS),
   };
   const [next, effects] = onWallTime(greeted, hello.wallTime, now);
   return [next, [...effects, { type: "open", hello, receivedAt: now.wall, facts: next.facts }]];

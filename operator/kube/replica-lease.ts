@@ -16,6 +16,8 @@ const DELETE_TIMEOUT_MS = 5_000;
 
 /** Marks the Leases that are replicas', among the others of the namespace; give it as labelSelector to their informer. */
 export const REPLICA_LABEL = "holdfast.dev/replica-lease";
+/** Where other replicas reach this one, host:port; absent where it does not know. */
+const ADDRESS_ANNOTATION = "holdfast.dev/address";
 
 /** The Lease one replica renews while it serves agents, named by its identity. */
 export class ReplicaLease {
@@ -59,7 +61,7 @@ export class ReplicaLease {
   }
 
   async #renew(call: CallOptions): Promise<Lease> {
-    const { client, clock, namespace, identity: name, owner } = this.#options;
+    const { client, clock, namespace, identity: name, owner, address } = this.#options;
     const renewTime = microTime(clock.now());
     const lease =
       this.#lease ??
@@ -71,7 +73,8 @@ export class ReplicaLease {
     const leaseDurationSeconds = Math.ceil(this.#timing.leaseMs / 1000);
     const spec = { holderIdentity: name, leaseDurationSeconds, acquireTime: renewTime, renewTime };
     const ownerReferences = owner === undefined ? [] : [owner];
-    const metadata = { namespace, name, labels: { [REPLICA_LABEL]: "true" }, ownerReferences };
+    const annotations: Record<string, string> = address === undefined ? {} : { [ADDRESS_ANNOTATION]: address };
+    const metadata = { namespace, name, labels: { [REPLICA_LABEL]: "true" }, annotations, ownerReferences };
     return client.create(Leases, { metadata, spec }, call);
   }
 }
@@ -81,6 +84,8 @@ export interface ReplicaLeaseOptions {
   readonly namespace: string;
   /** A DNS subdomain, unique over restarts: agents' epochs and Host.status.session.replica name it. */
   readonly identity: string;
+  /** Where other replicas reach this one, host:port. */
+  readonly address?: string | undefined;
   /** The replica's Pod: the garbage collector takes the Lease of one that was killed. */
   readonly owner?: OwnerReference;
   readonly clock: Clock;
@@ -102,6 +107,7 @@ export type ReplicaState = "live" | "expired" | "gone" | "unknown";
 export class ReplicaLeases {
   readonly #informer: Pick<Informer<Lease>, "hasSynced">;
   readonly #views = new Map<string, LeaseView>();
+  readonly #addresses = new Map<string, string>();
   #heardSince = Number.NEGATIVE_INFINITY;
   #heardAt = Number.NEGATIVE_INFINITY;
 
@@ -120,12 +126,20 @@ export class ReplicaLeases {
       this.#heardAt = now;
       if (type === "deleted") {
         this.#views.delete(name);
+        this.#addresses.delete(name);
         return;
       }
+      const address = object.metadata.annotations?.[ADDRESS_ANNOTATION];
+      if (address !== undefined) this.#addresses.set(name, address);
       const view = this.#views.get(name) ?? new LeaseView();
       this.#views.set(name, view);
       view.see(object, now);
     });
+  }
+
+  /** Where this replica is reached, host:port; undefined where it does not say so. */
+  address(identity: string): string | undefined {
+    return this.#addresses.get(identity);
   }
 
   state(identity: string): ReplicaState {

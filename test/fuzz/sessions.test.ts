@@ -38,6 +38,8 @@ const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
     { type: "reported", result: "superseded" },
     { type: "observed", seen: { uid: "uid-1", epoch: 9, revoked: false } },
     { type: "observed", seen: undefined },
+    { type: "read_log", id: "1", subject: { kind: "run", uid: "run-1" }, offset: 0 },
+    { type: "log_given_up", id: "1" },
     { type: "drain", retryAfterMs: 10 },
     { type: "failed", port: "record" },
     { type: "closed", code: 1006, reason: "" },
@@ -91,6 +93,7 @@ const linkEvent: fc.Arbitrary<LinkEvent> = fc.oneof(
   anyText(3000).map(
     (message): LinkEvent => ({ type: "config", id: "a".repeat(64), result: { refused: "PolicyLost", message } }),
   ),
+  anyText(3000).map((missing): LinkEvent => ({ type: "log_read", id: "1", answer: { missing } })),
   fc
     .tuple(answer, anyText(3000))
     .map(([state, message]): LinkEvent => ({ type: "answered", id: "c", answer: { state, message } as never })),

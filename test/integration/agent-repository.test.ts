@@ -144,7 +144,9 @@ test("a server that refuses the credentials is told from an unreachable one, and
   expect(JSON.stringify(run)).not.toContain("canary");
   // The user is no secret: its name stays readable in the url, where it often is a folder.
   expect(run.message).toContain("/fleet/");
-  expect(host.agent.core.readLog(command.id, 0, 1 << 20)!.data.toString()).not.toContain("canary");
+  const log = host.agent.core.readLog({ kind: "run", uid: command.id }, 0);
+  expect(log).toMatchObject({ text: expect.stringContaining("ended: Failed"), ended: true });
+  expect(JSON.stringify(log)).not.toContain("canary");
   await guarded.stop();
 });
 

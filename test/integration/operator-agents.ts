@@ -3,6 +3,7 @@ import WebSocket from "ws";
 import { TICKET_HEADER } from "#protocol/enroll.ts";
 import { agentFacts, helloFrame, runRecord } from "#protocol/fixtures.ts";
 import type { AgentFrame, Hello, ServerFrame } from "#protocol/frames.ts";
+import { READS_LOGS } from "#protocol/limits.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import type { TestNamespace } from "../namespace.ts";
 import { createToken, credentialOf, enroll, type Machine, machine } from "./operator-http.ts";
@@ -108,7 +109,7 @@ export class RawAgents {
     of: EnrolledMachine,
     more: Partial<Pick<Hello, "nonce" | "highestEpoch" | "config">> = {},
   ) {
-    const facts = agentFacts({ hostname: of.name, capabilities: ["backup"] });
+    const facts = agentFacts({ hostname: of.name, capabilities: ["backup", READS_LOGS] });
     agent.send(helloFrame({ hostUID: of.uid, bootID: "boot-1", agent: facts, ...more }));
     const answer = await until("an answer to hello", () => {
       const index = agent.frames.findIndex(({ type }) => type === "hello_ack" || type === "error");

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { LogReader } from "../e2e/log-reader.ts";
 import { testNamespace } from "../namespace.ts";
 import { RawAgents, recordOf } from "./operator-agents.ts";
 import { condition, type OperatorProcess, startOperator, until } from "./operator-process.ts";
@@ -70,4 +71,34 @@ test("an agent that comes back to a replica with a newer configuration than that
   const config = { id: newer.id, policies: newer.policies.map(({ uid }) => uid) };
   await agents.session(host, { nonce: second.ack.nonce, config });
   await condition(at, "host", "returner", "ConfigApplied", "True Applied");
+});
+
+test("a log is read at the replica without the agent, harmless whatever that sends, and a follower hears when it moves", async () => {
+  for (const args of [
+    ["serviceaccount", "reader"],
+    ["role", "reader", "--verb=get", "--resource=backupruns.holdfast.dev/log"],
+    ["rolebinding", "reader", "--role=reader", `--serviceaccount=${at.namespace}:reader`],
+  ])
+    await at.kubectl(["create", ...args]);
+  const token = (await at.kubectl(["create", "token", "reader"])).trim();
+  here = left;
+  const host = await agents.enrol("teller");
+  const first = await agents.session(host);
+  const run = await create("BackupRun", "told", { policyRef: "missing", hostRef: "teller" });
+  const path = `/api/v1/namespaces/${at.namespace}/backupruns/told/log?follow=true`;
+  const opened = until("the right to read the log", () =>
+    LogReader.open({ port: right.port, ca: right.ca, path, token }).catch((error: Error) => {
+      if (!error.message.includes("403")) throw error;
+      return undefined;
+    }),
+  );
+  const { id, subject } = await first.agent.next("read_log");
+  expect(subject).toEqual({ kind: "run", uid: run.metadata.uid });
+  first.agent.send({ type: "log_chunk", id, offset: 0, text: "a\u001b[2J\u202eb\n", size: 3, ended: false });
+  const reader = await opened;
+  await until("the first words", () => reader.text === "ab\n" || undefined);
+  here = right;
+  await agents.session(host, { nonce: first.ack.nonce });
+  await reader.closed;
+  expect(reader).toMatchObject({ lastID: "3", error: { code: "host_moved" } });
 });

@@ -1,6 +1,7 @@
 import type { Command } from "#protocol/command.ts";
 import type { Config } from "#protocol/config.ts";
 import { agentFacts, runRecord } from "#protocol/fixtures.ts";
+import type { LogSubject } from "#protocol/frames.ts";
 import type { RunRecord } from "#protocol/record.ts";
 import type { Core, Identity, OutboxEntry, ProgressReport } from "../../agent/link/core.ts";
 
@@ -119,6 +120,15 @@ export class MemoryCore implements Core {
       this.entries = this.entries.filter((entry) => entry.seq !== seq);
     },
   };
+
+  /** What each log holds, by the UID of its run. */
+  logs = new Map<string, string>();
+
+  readLog({ uid }: LogSubject, offset: number): ReturnType<Core["readLog"]> {
+    const text = this.logs.get(uid);
+    if (text === undefined) return { missing: `no log of ${uid}` };
+    return { offset, text: text.slice(offset), size: text.length, ended: true };
+  }
 
   onRecord(listener: () => void): void {
     this.#recorded = listener;

@@ -57,6 +57,10 @@ export class SimulatedCore implements Core {
     return this.#config === undefined ? { policies } : { id: this.#config.id, policies };
   }
 
+  readLog(): ReturnType<Core["readLog"]> {
+    return { missing: "a simulated agent keeps no logs" };
+  }
+
   active(): string[] {
     return [];
   }

@@ -115,7 +115,7 @@ export const OUTCOMES: Readonly<Record<Reason, Explanation>> = {
   ResticFailed: [
     `${BOTH}: Failed; Repository`,
     "restic ended with an error that has no reason of its own.",
-    "Read `status.logTail`, then the whole log on the host.",
+    'Read `status.logTail`, then the whole log (README, "See a run\'s log").',
   ],
   SnapshotNotFound: [
     RESTORE,

@@ -7,6 +7,7 @@ import type { Explanation } from "./explanation.ts";
 
 const ENROLMENT = "`holdfast-agent enroll`";
 const CONNECTION = "agent's log";
+const LOGS = "log of a run or restore";
 const AGAIN = "Create another EnrollmentToken and run the command in its Secret.";
 const RETRIED = "Nothing: the agent tries again by itself, after the time in Retry-After.";
 
@@ -14,6 +15,11 @@ type Rest = [meaning: string, cure: string];
 
 /** The operator's HTTP answers, each with its status. */
 export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]}, ${string}`, ...Rest] } = {
+  agent_too_old: [
+    `501, ${LOGS}`,
+    "The agent is of a release that keeps its logs to itself.",
+    "Upgrade the agent. Until then `status.logTail` has the end.",
+  ],
   bad_request: [
     "400, any path; also with 413, 415 and 431",
     "The request is no HTTP that the operator takes.",
@@ -31,9 +37,9 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
     "If that is not meant, enrol the machine with a token for this Host that has `reenroll`.",
   ],
   forbidden: [
-    "403, `/metrics`",
-    "The ServiceAccount may not read the metrics.",
-    "Bind it to a ClusterRole with `get` on the nonResourceURL /metrics.",
+    `403, \`/metrics\`, ${LOGS}`,
+    "RBAC does not let whom the token belongs to read this.",
+    "For metrics bind it to a ClusterRole with `get` on the nonResourceURL /metrics; for logs to a Role with `get` on `backupruns/log` or `restores/log`.",
   ],
   host_deleted: [`409, ${ENROLMENT}`, "The Host of this name is being deleted.", "Try again when it is gone."],
   host_exists: [
@@ -46,10 +52,20 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
     "The API server refuses the Host; the message has its words.",
     "Correct the `hostLabels` of the EnrollmentToken in another one.",
   ],
+  host_moved: [
+    `503, ${LOGS}`,
+    "The agent has connected to another replica of the operator meanwhile.",
+    "Ask again, from where the log ended: any replica finds it.",
+  ],
   host_name_mismatch: [
     `403, ${ENROLMENT}`,
     "The token is for a Host of another name than this machine's.",
     "Run it on the right machine, or give `--hostname`.",
+  ],
+  host_offline: [
+    `503, ${LOGS}`,
+    "The log is on the host, and its agent is not connected or does not answer.",
+    "Ask again when the Host is Connected. `status.logTail` has the end.",
   ],
   host_revoked: [
     `403, ${ENROLMENT}, ${CONNECTION}`,
@@ -62,13 +78,33 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
     "Set a hostname, or give `--hostname`.",
   ],
   internal: ["500, any path", "The operator failed.", "Read the operator's log; please report it."],
+  log_missing: [
+    `404, ${LOGS}`,
+    "The host has no log of it: it has not begun, never did, or it is over a week ago, or 200 runs.",
+    "Read `status`. With `follow=true` the log of a run that waits is shown as soon as it begins.",
+  ],
+  log_shorter: [
+    `416, ${LOGS}`,
+    "The log has fewer bytes than the offset: it is another one's, or the host lost its end in a crash.",
+    "Read it from the beginning.",
+  ],
   malformed: [`400, ${ENROLMENT}`, "The request is not an enrolment.", "Use the agent of the operator's release."],
   not_found: [
     "404, any path",
-    "There is nothing at this path.",
+    "There is nothing at this path, or no such BackupRun or Restore.",
     "Check the address, and any proxy before the operator.",
   ],
+  replica_unreachable: [
+    `503, ${LOGS}`,
+    "Another replica of the operator has the agent's connection, and this one cannot reach it.",
+    "Let replicas reach each other at the port they listen on; where they listen on all addresses, set HOLDFAST_ADVERTISE.",
+  ],
   starting: [`503, ${ENROLMENT}`, "The operator has just started.", "Run the same command again in a moment."],
+  stopping: [
+    `503, ${LOGS}`,
+    "This replica of the operator stops.",
+    "Ask again, from where the log ended: another replica answers.",
+  ],
   token_expired: [`401, ${ENROLMENT}`, "The token's `ttl` is over.", AGAIN],
   token_malformed: [
     `400, ${ENROLMENT}`,
@@ -87,12 +123,12 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
   ],
   token_used: [`401, ${ENROLMENT}`, "The token was used as often as `maxUses` allows.", AGAIN],
   too_many_requests: [
-    `429, ${ENROLMENT}, ${CONNECTION}`,
-    "Too many requests came from this address, or with this credential.",
+    `429, ${ENROLMENT}, ${CONNECTION}, ${LOGS}`,
+    "Too many requests came from this address, or with this credential; or too many logs of this host are being read.",
     "Wait and try again.",
   ],
   unauthorized: [
-    "401, `/metrics`",
+    `401, \`/metrics\`, ${LOGS}`,
     "No token was shown, or the API server does not know it.",
     "Show a ServiceAccount's token as bearer, as Prometheus does with `authorization.credentials_file`.",
   ],
