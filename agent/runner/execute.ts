@@ -3,6 +3,7 @@ import { durationText } from "#base/units.ts";
 import type { RepositoryAccess } from "#protocol/config.ts";
 import { line } from "#protocol/text.ts";
 import type { AttemptEnd } from "../state/journal.ts";
+import { leftRunning } from "./adoption.ts";
 import { type Attempt, type Live, type Machine, type StopReason, stoppedVerdict, verdictOf } from "./attempt.ts";
 import { backup } from "./backup.ts";
 import { mayPass, retryDelayMs, timeoutMessage } from "./classify.ts";
@@ -88,7 +89,7 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
 
   async function attempts(): Promise<End> {
     for (;;) {
-      const adopted = runningAttempt();
+      const adopted = leftRunning(journal, job.uid);
       if ("failed" in opened && !adopted) return opened.failed;
       // A restic that may be running is gone through to its end, whatever has been asked for or has changed since.
       const leave = await execution.lane.enter(adopted ? release : AbortSignal.any([stop.signal, release]));
@@ -109,12 +110,6 @@ export async function execute(job: Job, execution: Execution): Promise<Executed>
       execution.onLive(current, { reason: ended.reason, message: show(message) });
       await clock.sleep(delay, AbortSignal.any([stop.signal, release]));
     }
-  }
-
-  /** Whether a former process left an attempt that may have a living restic. */
-  function runningAttempt(): boolean {
-    const last = journal.attempts(job.uid).at(-1);
-    return last !== undefined && last.finished === undefined && journal.steps(job.uid, last.attempt).length > 0;
   }
 
   function begin(): void {

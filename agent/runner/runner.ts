@@ -5,6 +5,7 @@ import { COMMAND_MEMORY_MS, MAX_ACTIVE } from "#protocol/limits.ts";
 import type { Record } from "#protocol/record.ts";
 import type { Core, ProgressReport } from "../link/core.ts";
 import type { State } from "../state/state.ts";
+import { adoptionOrder } from "./adoption.ts";
 import type { Live, Machine } from "./attempt.ts";
 import { attemptEnd, execute } from "./execute.ts";
 import { type Lane, openLane } from "./lane.ts";
@@ -217,10 +218,7 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
     adopt() {
       const unfinished = journal.unfinished();
       machine.secrets.retain(unfinished.map(({ uid }) => uid));
-      // Those with an open attempt first: their restic may be running, they have their lane already.
-      const open = (uid: string) => journal.attempts(uid).some(({ finished }) => finished === undefined);
-      const ordered = [...unfinished.filter(({ uid }) => open(uid)), ...unfinished.filter(({ uid }) => !open(uid))];
-      for (const found of ordered) {
+      for (const found of adoptionOrder(journal, unfinished)) {
         log.info({ uid: found.uid, name: found.name, state: found.state }, "going on with an unfinished run");
         run(jobOf(found), journal.access(found.uid) as RepositoryAccess | undefined);
       }

@@ -22,7 +22,7 @@ interface Group {
   readonly startTime: string;
   readonly run: string;
   readonly folder: string;
-  state: "waits" | "runs" | "over";
+  state: "waits" | "runs" | "records" | "over";
   interrupted: boolean;
   end: (code: number | undefined) => void;
 }
@@ -128,6 +128,8 @@ export class Restics implements Programs {
       if (over) return;
       over = true;
       if (code === undefined) return exit();
+      // restic is gone; its shim has yet to record that.
+      group.state = "records";
       const good = code === 0 || code === 3;
       let saved: SavedSnapshot | undefined;
       if (good && backup && !args.includes("--dry-run")) {
