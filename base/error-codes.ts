@@ -77,6 +77,7 @@ export interface HttpStatus {
   host_name_mismatch: 403;
   host_offline: 503;
   host_revoked: 403 | 503;
+  host_slow: 503;
   hostname_invalid: 400;
   internal: 500;
   log_missing: 404;

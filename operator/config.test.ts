@@ -41,11 +41,11 @@ test("other replicas are told the address it listens on, unless that is all of t
   const advertised = (more: object) => readConfig({ ...least, ...more }).advertise;
   expect(advertised({ HOLDFAST_LISTEN: "10.0.0.7:8443" })).toBe("10.0.0.7:8443");
   expect(advertised({ HOLDFAST_LISTEN: "[fd00::7]:8443" })).toBe("[fd00::7]:8443");
-  expect(advertised({ HOLDFAST_LISTEN: "[::]:8443" })).toBeUndefined();
+  for (const all of ["[::]:8443", "[::0]:8443", "[0:0::0]:8443", "[::ffff:0.0.0.0]:8443", "0:8443", "0.0.0.0:8443"])
+    expect(advertised({ HOLDFAST_LISTEN: all })).toBeUndefined();
   expect(advertised({ HOLDFAST_ADVERTISE: "10.0.0.8:8443" })).toBe("10.0.0.8:8443");
-  expect(() => advertised({ HOLDFAST_ADVERTISE: "0.0.0.0:8443" })).toThrow(
-    /HOLDFAST_ADVERTISE must be an address that/,
-  );
+  for (const all of ["0.0.0.0:8443", "0:8443", "[::0]:8443"])
+    expect(() => advertised({ HOLDFAST_ADVERTISE: all })).toThrow(/HOLDFAST_ADVERTISE must be an address that/);
 });
 
 test("an empty variable is an unset one", () => {

@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { z } from "zod";
 import { HoldfastError } from "#base/errors.ts";
+import { type HostPort, readHostPort, writeHostPort } from "#base/host-port.ts";
 
 /** What the operator is told by its environment. KUBECONFIG and the in-cluster files are read by kube/connection.ts. */
 export interface OperatorConfig {
@@ -8,7 +9,7 @@ export interface OperatorConfig {
   readonly namespace: string;
   /** The namespaces whose resources it serves; undefined: all of them. */
   readonly watchNamespaces: readonly string[] | undefined;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: HostPort;
   /** The https:// origin at which agents reach it. Its host goes into the serving certificate. */
   readonly publicURL: URL;
   /** Where other replicas reach this one, host:port; undefined where nobody has said and it listens on all addresses. */
@@ -26,18 +27,16 @@ const namespace = z.string().regex(NAMESPACE, "must be the name of a namespace (
 const REPLICA = "must be at most 63 of a-z, 0-9, - and ., as a Kubernetes name is written";
 
 const listen = z.string().transform((text, context) => {
-  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match !== null && port >= 1 && port <= 65535) return { host: match[1] ?? match[2]!, port };
+  const hostPort = readHostPort(text);
+  if (hostPort !== undefined) return hostPort;
   context.addIssue({ code: "custom", message: "must be host:port, for example 0.0.0.0:8443 or [::]:8443" });
   return z.NEVER;
 });
 
-/** Not an address anybody could connect to. */
-const WILDCARDS = ["0.0.0.0", "::"];
+const WILDCARDS = ["0.0.0.0", "[::]", "[::ffff:0:0]"];
 
-const addressOf = ({ host, port }: { host: string; port: number }) =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}`;
+/** Not an address anybody could connect to, however it is spelled: a URL has one spelling of each. */
+const isWildcard = (address: HostPort) => WILDCARDS.includes(new URL(`https://${writeHostPort(address)}`).hostname);
 
 const publicURL = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
@@ -69,7 +68,7 @@ const environment = z.object({
     .pipe(listen)
     .describe("Where it listens for agents, host:port. Default: 0.0.0.0:8443."),
   HOLDFAST_ADVERTISE: listen
-    .refine(({ host }) => !WILDCARDS.includes(host), "must be an address that other replicas can connect to")
+    .refine((address) => !isWildcard(address), "must be an address that other replicas can connect to")
     .optional()
     .describe(
       "Where other replicas reach this one, host:port, to show logs of its hosts. Default: HOLDFAST_LISTEN, unless that is all addresses.",
@@ -121,13 +120,13 @@ export function readConfig(
   }
   const config = result.data;
   const watched = config.HOLDFAST_WATCH_NAMESPACES;
-  const listened = WILDCARDS.includes(config.HOLDFAST_LISTEN.host) ? undefined : config.HOLDFAST_LISTEN;
+  const listened = isWildcard(config.HOLDFAST_LISTEN) ? undefined : config.HOLDFAST_LISTEN;
   const advertised = config.HOLDFAST_ADVERTISE ?? listened;
   return {
     namespace: config.HOLDFAST_NAMESPACE,
     watchNamespaces: watched.length === 0 ? undefined : [...new Set(watched)],
     listen: config.HOLDFAST_LISTEN,
-    advertise: advertised === undefined ? undefined : addressOf(advertised),
+    advertise: advertised === undefined ? undefined : writeHostPort(advertised),
     publicURL: config.HOLDFAST_PUBLIC_URL,
     replica: config.HOLDFAST_REPLICA,
     logLevel: config.HOLDFAST_LOG_LEVEL,

@@ -228,8 +228,8 @@ describe("a live session", () => {
     ["a log is read where the server asks for it", [...live, readLog], [logRead]],
     [
       "what was read is sent",
-      [...live, { type: "log_read", id: "1", answer: { offset: 7, text: "a\n", size: 9, ended: true } }],
-      [sends({ type: "log_chunk", id: "1", offset: 7, text: "a\n", size: 9, ended: true })],
+      [...live, { type: "log_read", id: "1", answer: { offset: 7, next: 9, text: "a\n", size: 9, ended: true } }],
+      [sends({ type: "log_chunk", id: "1", offset: 7, next: 9, text: "a\n", size: 9, ended: true })],
     ],
     [
       "that there is nothing is told in one line",

@@ -21,6 +21,11 @@ test("members this version does not know are dropped", () => {
   expect(decodeAgentFrame(text({ ...frame, mood: "good" }))).toEqual({ frame });
 });
 
+test("the text of a log is not looked at before it is known that somebody asked for it: that takes its time", () => {
+  const frame = { type: "log_chunk", id: "1", offset: 0, next: 4, text: "\u001b[2J", size: 4, ended: true };
+  expect(decodeAgentFrame(text(frame))).toEqual({ frame });
+});
+
 test("a malformed frame is described by paths, never by values: a value may be a secret", () => {
   const config = {
     type: "config",

@@ -123,12 +123,14 @@ const readLogFrame = z.object({
 
 /**
  * A piece of a log, whole lines where they fit and no half character: `offset` is up to three bytes before the one that was
- * asked for. `size`: bytes of the log now. `ended`: nothing will follow this piece.
+ * asked for, `next` the one to ask for then; what is no UTF-8 has another length in `text` than on disk. `size`: bytes of the
+ * log now. `ended`: nothing will follow this piece.
  */
 const logChunkFrame = z.object({
   type: z.literal("log_chunk"),
   id: field.uid,
   offset: field.count,
+  next: field.count,
   text: field.logText,
   size: field.count,
   ended: z.boolean(),

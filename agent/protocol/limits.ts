@@ -25,8 +25,8 @@ export const MAX_TAGS = 32;
 /** The redacted end of the log that goes into a resource, in bytes of UTF-8. */
 export const MAX_LOG_TAIL_BYTES = 2048;
 export const MAX_MESSAGE_LENGTH = 1024;
-/** What one answer to read_log holds of a run's whole log, in bytes of UTF-8. */
-export const MAX_LOG_CHUNK_BYTES = 64 * 1024;
+/** What one answer to read_log holds of a run's whole log, in bytes: on a slow line everything else waits behind it. */
+export const MAX_LOG_CHUNK_BYTES = 16 * 1024;
 /** In the hello of an agent that answers read_log. */
 export const READS_LOGS = "log";
 /** Snapshots one run can make: one a source. */

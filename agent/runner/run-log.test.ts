@@ -24,7 +24,7 @@ function readFrom(offset: number, closed: boolean): Buffer {
     expect(bytes.length).toBeLessThanOrEqual(MAX_LOG_CHUNK_BYTES);
     const piece = bytes.subarray(next - chunk.offset);
     pieces.push(piece);
-    next += piece.length;
+    next = chunk.next;
     if (chunk.ended || piece.length === 0) return Buffer.concat(pieces);
   }
 }
@@ -41,11 +41,39 @@ test("from whatever byte a log is read, the bytes are the same, in pieces of who
 
 test("lines end a piece where they can, and half a line is not shown before it is whole or the log has ended", () => {
   writeFileSync(`${dir}/log`, "one\ntwo\nhal");
-  expect(readLogChunk(`${dir}/log`, 0, false)).toEqual({ offset: 0, text: "one\ntwo\n", size: 11, ended: false });
-  expect(readLogChunk(`${dir}/log`, 8, false)).toEqual({ offset: 8, text: "", size: 11, ended: false });
-  expect(readLogChunk(`${dir}/log`, 8, true)).toEqual({ offset: 8, text: "hal", size: 11, ended: true });
-  expect(readLogChunk(`${dir}/log`, 12, true)).toEqual({ offset: 12, text: "", size: 11, ended: true });
+  expect(readLogChunk(`${dir}/log`, 0, false)).toEqual({
+    offset: 0,
+    next: 8,
+    text: "one\ntwo\n",
+    size: 11,
+    ended: false,
+  });
+  expect(readLogChunk(`${dir}/log`, 8, false)).toEqual({ offset: 8, next: 8, text: "", size: 11, ended: false });
+  expect(readLogChunk(`${dir}/log`, 8, true)).toEqual({ offset: 8, next: 11, text: "hal", size: 11, ended: true });
+  expect(readLogChunk(`${dir}/log`, 12, true)).toEqual({ offset: 12, next: 12, text: "", size: 11, ended: true });
   expect(readLogChunk(`${dir}/none`, 0, true)).toBeUndefined();
+});
+
+test("what a broken disk has made no UTF-8 of is read to its end from any byte, each once", () => {
+  const line = Buffer.concat([
+    Buffer.from("a€\n"),
+    Buffer.alloc(5, 0x80),
+    Buffer.alloc(30_000, 0xff),
+    Buffer.from("€"),
+  ]);
+  writeFileSync(`${dir}/log`, Buffer.concat([line, line, Buffer.from([0xf0, 0x9f])]));
+  const { length } = readFileSync(`${dir}/log`);
+  for (let offset = 0; offset < 12; offset++) {
+    let next = offset;
+    for (let ended = false; !ended; ) {
+      const chunk = readLogChunk(`${dir}/log`, next, true)!;
+      expect(chunk.next).toBeGreaterThan(next);
+      expect(chunk.offset).toBeGreaterThanOrEqual(next - 3);
+      expect(chunk.offset).toBeLessThanOrEqual(next);
+      ({ next, ended } = chunk);
+    }
+    expect(next).toBe(length);
+  }
 });
 
 test("what enters a log is redacted, harmless and one line", () => {

@@ -1,6 +1,5 @@
 import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
-import { StringDecoder } from "node:string_decoder";
 import type { LogChunk } from "#protocol/frames.ts";
 import { MAX_LOG_CHUNK_BYTES, MAX_LOG_TAIL_BYTES } from "#protocol/limits.ts";
 import { tail } from "#protocol/text.ts";
@@ -139,14 +138,25 @@ export function readLogChunk(path: string, offset: number, closed: boolean): Log
   const part = readRunLog(path, begin, MAX_LOG_CHUNK_BYTES);
   if (part === undefined) return undefined;
   const { data, size } = part;
-  if (offset > size) return { offset, text: "", size, ended: closed };
-  let from = offset - begin;
+  if (offset > size) return { offset, next: offset, text: "", size, ended: closed };
+  const asked = offset - begin;
+  let from = asked;
   while (from > 0 && ((data[from] ?? 0) & 0xc0) === 0x80) from--;
   const ended = closed && begin + data.length >= size;
   const lines = data.lastIndexOf(0x0a) + 1;
   const longLine = data.length === MAX_LOG_CHUNK_BYTES;
-  const to = !ended && (lines > from || !longLine) ? Math.max(from, lines) : data.length;
-  return { offset: begin + from, text: new StringDecoder("utf8").write(data.subarray(from, to)), size, ended };
+  const to = ended ? data.length : lines > asked || !longLine ? Math.max(asked, lines) : endOfWholeCharacters(data);
+  return { offset: begin + from, next: begin + to, text: data.toString("utf8", from, to), size, ended };
+}
+
+function endOfWholeCharacters(data: Buffer): number {
+  for (let length = 1; length <= Math.min(4, data.length); length++) {
+    const byte = data[data.length - length]!;
+    if ((byte & 0xc0) === 0x80) continue;
+    const whole = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return whole > length ? data.length - length : data.length;
+  }
+  return data.length;
 }
 
 /** At most `limit` bytes of the log at `path` from `offset`, and its size now; undefined where there is none. */

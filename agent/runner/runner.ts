@@ -274,7 +274,7 @@ export function openRunner(machine: Machine, state: State, events: RunnerEvents)
       const closed = found.state === "Done";
       const chunk = readLogChunk(`${folderOf(uid)}/log`, offset, closed);
       if (chunk !== undefined) return chunk;
-      if (!closed) return { offset: 0, text: "", size: 0, ended: false };
+      if (!closed) return { offset: 0, next: 0, text: "", size: 0, ended: false };
       const kept = `a host keeps the logs of the newest ${MAX_KEPT_LOGS} runs, for a week`;
       return { missing: `there is no log of it: it never began, its disk was full, or it is too old (${kept})` };
     },

@@ -6,7 +6,12 @@ type TokenReview = KubeObject & {
   readonly spec: { readonly token: string };
   readonly status?: {
     readonly authenticated?: boolean;
-    readonly user?: { readonly username?: string; readonly uid?: string; readonly groups?: readonly string[] };
+    readonly user?: {
+      readonly username?: string;
+      readonly uid?: string;
+      readonly groups?: readonly string[];
+      readonly extra?: { readonly [key: string]: readonly string[] };
+    };
   };
 };
 type SubjectAccessReview = KubeObject & {
@@ -70,6 +75,7 @@ export async function authorize(
     user: user.username,
     ...(user.uid === undefined ? {} : { uid: user.uid }),
     groups: user.groups ?? [],
+    ...(user.extra === undefined ? {} : { extra: user.extra }),
     ...wish,
   };
   const access = await client.create(SubjectAccessReviews, { metadata: {}, spec }, { signal });

@@ -1,9 +1,14 @@
 import type { IncomingMessage } from "node:http";
 import { request } from "node:https";
+import type { Clock } from "#base/clock.ts";
 import { Refusal } from "../hub/refusal.ts";
 
-/** As long as a replica may take to ask its API server and the agent. */
-const ANSWER_WITHIN_MS = 30_000;
+/** Replicas are in one cluster: one that is not there by then is gone, or not reached at its address. */
+const CONNECT_WITHIN_MS = 5_000;
+/** Longer than a replica may take to ask its API server, and then the agent, in whose queue a question has 30 s and 30 s more. */
+const ANSWER_WITHIN_MS = 90_000;
+/** One that dies without a word is noticed by the kernel, which asks after so long. */
+const KEEPALIVE_MS = 60_000;
 
 /** How replicas know each other: by the installation's authority and this name in their certificates, at any address. */
 export interface Peers {
@@ -12,24 +17,39 @@ export interface Peers {
   readonly servername: string;
 }
 
-/** Asks another replica, `address` being host:port; resolves with its answer, whose body is still to come. */
+/** `address`: host:port of a replica. */
+export interface ForwardedRequest {
+  readonly address: string;
+  readonly path: string;
+  readonly headers: Record<string, string>;
+}
+
+/** Asks another replica; resolves with its answer, whose body is still to come. */
 export function forward(
   peers: Peers,
-  address: string,
-  path: string,
-  headers: Record<string, string>,
+  { address, path, headers }: ForwardedRequest,
+  clock: Clock,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
+    const sent = request(`https://${address}${path}`, { ...peers, headers, agent: false, signal }, (answer) => {
+      cancel();
+      answer.socket.setKeepAlive(true, KEEPALIVE_MS);
+      resolve(answer);
+    });
+    const giveUp = () => sent.destroy();
+    let cancel = clock.after(CONNECT_WITHIN_MS, giveUp);
     const unreachable = () => {
+      cancel();
       const message = `the replica at ${address}, which holds the agent's connection, cannot be reached: try again`;
       reject(signal.aborted ? signal.reason : new Refusal(503, "replica_unreachable", message));
     };
-    const sent = request(`https://${address}${path}`, { ...peers, headers, agent: false, signal }, (answer) => {
-      sent.setTimeout(0);
-      resolve(answer);
-    });
-    sent.setTimeout(ANSWER_WITHIN_MS, () => sent.destroy());
+    sent.on("socket", (socket) =>
+      socket.once("secureConnect", () => {
+        cancel();
+        cancel = clock.after(ANSWER_WITHIN_MS, giveUp);
+      }),
+    );
     sent.on("error", unreachable);
     sent.on("close", unreachable);
     sent.end();

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ManualClock } from "#base/manual-clock.ts";
 import { Refusal } from "../hub/refusal.ts";
-import { plainText, serverSentEvents, takenInTime } from "./log-bodies.ts";
+import { plainText, saidInTime, serverSentEvents, takenInTime } from "./log-bodies.ts";
 import type { LogEvent } from "./log-events.ts";
 
 async function* these(...events: (LogEvent | Error)[]): AsyncGenerator<LogEvent> {
@@ -64,17 +64,60 @@ test("a stream that has nothing to say says so every 15 s", async () => {
   expect((await body).match(/^: /gm)).toHaveLength(2);
 });
 
-test("a reader that takes nothing for five minutes is given up, one that is slow is not", async () => {
+/** The letters for a reader; `waits`: it does nothing for so long. */
+function slowly(...letters: string[]) {
   const time = new ManualClock();
-  let stalled = false;
-  const chunks = takenInTime(these(log("a"), log("b"), log("c")), time, () => {
-    stalled = true;
+  const over = new AbortController();
+  const seen = { stalled: false };
+  const onStall = () => {
+    seen.stalled = true;
+  };
+  const chunks = takenInTime(these(...letters.map((letter) => log(letter))), time, onStall, over.signal);
+  const waits = async (ms: number) => {
+    await time.advance(ms);
+    return seen.stalled ? "given up" : "served";
+  };
+  return { chunks, over, waits };
+}
+
+test("a reader that takes nothing for five minutes is given up, one that is slow is not", async () => {
+  const { chunks, waits } = slowly("a", "b", "c");
+  await chunks.next();
+  expect(await waits(299_000)).toBe("served");
+  await chunks.next();
+  expect([await waits(299_000), await waits(1_000)]).toEqual(["served", "given up"]);
+});
+
+test("nor does a reader keep its place who does not take the last of a log", async () => {
+  const { chunks, waits } = slowly("a");
+  for await (const _ of chunks);
+  expect([await waits(299_000), await waits(1_000)]).toEqual(["served", "given up"]);
+  const taken = slowly("a");
+  for await (const _ of taken.chunks);
+  taken.over.abort();
+  expect(await taken.waits(300_000)).toBe("served");
+});
+
+test("who says nothing for a minute and a half while it is asked is given up, one whose words nobody takes is not", async () => {
+  const time = new ManualClock();
+  let silent = false;
+  async function* replica(): AsyncGenerator<string> {
+    yield "a";
+    await time.sleep(89_000);
+    yield "b";
+    await time.sleep(91_000);
+  }
+  const words = saidInTime(replica(), time, () => {
+    silent = true;
   });
-  await chunks.next();
-  await time.advance(299_000);
-  await chunks.next();
-  await time.advance(299_000);
-  expect(stalled).toBe(false);
+  await words.next();
+  await time.advance(600_000);
+  const next = words.next();
+  await time.advance(89_000);
+  expect([(await next).value, silent]).toEqual(["b", false]);
+  void words.next();
+  await time.advance(89_000);
+  expect(silent).toBe(false);
   await time.advance(1_000);
-  expect(stalled).toBe(true);
+  expect(silent).toBe(true);
 });

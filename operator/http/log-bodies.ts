@@ -6,6 +6,8 @@ import type { LogEvent } from "./log-events.ts";
 const HEARTBEAT_MS = 15_000;
 /** A reader that takes nothing for so long gives its place to others. */
 const STALL_MS = 300_000;
+/** A replica that lives says something within this: a heartbeat, which an agent may hold up for 30 s in its queue and 30 s more. */
+const SILENCE_MS = 90_000;
 
 /** The bytes of the log and nothing else; what is thrown cuts the answer off, so that nobody takes a part for the whole. */
 export async function* plainText(events: AsyncIterable<LogEvent>): AsyncGenerator<Buffer, void> {
@@ -44,11 +46,15 @@ function message(event: string, data: Buffer, id?: number): Buffer {
   return Buffer.from(`${id === undefined ? "" : `id: ${id}\n`}event: ${event}\ndata: ${lines}\n\n`, "latin1");
 }
 
-/** `chunks`, with a call of `onStall` where one of them is not taken in time. */
+/**
+ * `chunks`, with a call of `onStall` where one of them is not taken in time. Behind the last, which waits in the answer's
+ * buffers, `over` must abort in that time.
+ */
 export async function* takenInTime<T>(
   chunks: AsyncIterable<T>,
   clock: Clock,
   onStall: () => void,
+  over: AbortSignal,
 ): AsyncGenerator<T, void> {
   for await (const chunk of chunks) {
     const cancel = clock.after(STALL_MS, onStall);
@@ -57,5 +63,24 @@ export async function* takenInTime<T>(
     } finally {
       cancel();
     }
+  }
+  if (!over.aborted) over.addEventListener("abort", clock.after(STALL_MS, onStall), { once: true });
+}
+
+/** `chunks`, with a call of `onSilence` where the next one asked for does not come in time. */
+export async function* saidInTime<T>(
+  chunks: AsyncIterable<T>,
+  clock: Clock,
+  onSilence: () => void,
+): AsyncGenerator<T, void> {
+  let cancel = clock.after(SILENCE_MS, onSilence);
+  try {
+    for await (const chunk of chunks) {
+      cancel();
+      yield chunk;
+      cancel = clock.after(SILENCE_MS, onSilence);
+    }
+  } finally {
+    cancel();
   }
 }

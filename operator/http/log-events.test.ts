@@ -6,6 +6,7 @@ import { type LogEvent, logEvents } from "./log-events.ts";
 
 const away = new Refusal(503, "host_offline", "away");
 const missing = new Refusal(404, "log_missing", "missing");
+const slow = new Refusal(503, "host_slow", "slow");
 const moved = new Refusal(503, "host_moved", "moved");
 const never = new AbortController().signal;
 
@@ -20,7 +21,8 @@ function reading(answers: Answer[], options: { offset?: number; follow?: boolean
     asked.push(from);
     const answer = answers[Math.min(asked.length, answers.length) - 1]!;
     if (answer instanceof Refusal) throw answer;
-    return { offset: from, text: "", size: 1000, ended: false, ...answer };
+    const { offset: at = from, text = "" } = answer;
+    return { offset: at, next: at + Buffer.byteLength(text), text, size: 1000, ended: false, ...answer };
   };
   const said: LogEvent[] = [];
   const state: { error?: unknown; done: boolean } = { done: false };
@@ -79,8 +81,41 @@ test("a follower waits for what may yet begin, and no longer than it may", async
   expect(reader.state.error).toBe(missing);
 });
 
-test("a follower waits a minute and a half for an agent that goes away, each time anew", async () => {
-  const reader = reading([{ text: "a" }, away, away, { text: "b" }, away]);
+test("where a piece ends is what the agent says, whatever its text has become on the way", async () => {
+  const answers = [{ next: 9, text: "\ufffd\ufffd\n" }, { next: 12 }, { text: "b", next: 13, ended: true }];
+  const reader = reading(answers);
+  await reader.clock.advance(500);
+  expect(reader.asked).toEqual([0, 9, 12]);
+  expect(reader.said.filter(({ type }) => type !== "idle")).toMatchObject([
+    { next: 9 },
+    { next: 12 + 1 },
+    { next: 13 },
+  ]);
+});
+
+test.each<[string, Partial<LogChunk>]>([
+  ["too early", { offset: 46, next: 60, text: "words" }],
+  ["too late", { offset: 51, next: 60, text: "words" }],
+  ["that ends before it begins", { next: 49 }],
+  ["that leads nowhere", { next: 50, text: "words" }],
+])("a piece %s is not shown", async (_, answer) => {
+  const reader = reading([answer], { offset: 50 });
+  await reader.clock.advance(0);
+  expect(reader.said).toEqual([]);
+  const message = expect.stringMatching(/asked for the log from byte 50 on and shows bytes \d+ to \d+/);
+  expect(reader.state).toMatchObject({ done: true, error: { code: "internal", message } });
+});
+
+test("an agent that has come back without the log was away no longer", async () => {
+  const answers = [...Array(100).fill(away), missing, ...Array(100).fill(away), { text: "b", ended: true }];
+  const reader = reading([{ text: "a" }, ...answers]);
+  await reader.clock.advance(102_000);
+  expect(reader.state).toEqual({ done: true });
+  expect(reader.text()).toBe("ab");
+});
+
+test("a follower waits a minute and a half for an agent that goes away or is slow, each time anew", async () => {
+  const reader = reading([{ text: "a" }, away, slow, { text: "b" }, away]);
   await reader.clock.advance(90_000);
   expect(reader.text()).toBe("ab");
   expect(reader.state.done).toBe(false);

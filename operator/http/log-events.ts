@@ -39,8 +39,11 @@ export async function* logEvents(
   let awaySince: number | undefined;
 
   const passes = ({ code }: Refusal) => {
-    if (code === "log_missing") return source.mayBegin();
-    if (code !== "host_offline" || !begun) return false;
+    if (code === "log_missing") {
+      awaySince = undefined;
+      return source.mayBegin();
+    }
+    if (!(code === "host_offline" || code === "host_slow") || !begun) return false;
     awaySince ??= clock.monotonic();
     return clock.monotonic() - awaySince < PATIENCE_MS;
   };
@@ -56,12 +59,16 @@ export async function* logEvents(
     if (chunk !== undefined) {
       awaySince = undefined;
       if (chunk.size < next) throw shorter(chunk.size, next);
-      const before = Math.min(MOST_BEFORE, Math.max(0, next - chunk.offset));
-      const bytes = Buffer.from(chunk.text).subarray(before);
-      next += bytes.length;
+      const before = next - chunk.offset;
+      const bytes = Buffer.from(chunk.text).subarray(Math.max(0, before));
+      const more = chunk.next > next;
+      if (before < 0 || before > MOST_BEFORE || chunk.next < next || (bytes.length > 0 && !more)) {
+        throw misplaced(chunk, next);
+      }
+      next = chunk.next;
       if (bytes.length > 0) yield { type: "log", bytes, next };
       const { ended } = chunk;
-      if (ended || (!follow && (bytes.length === 0 || next >= chunk.size))) return yield { type: "end", next, ended };
+      if (ended || (!follow && (!more || next >= chunk.size))) return yield { type: "end", next, ended };
       if (bytes.length > 0) continue;
     }
     yield { type: "idle" };
@@ -71,4 +78,9 @@ export async function* logEvents(
 
 function shorter(size: number, offset: number): Refusal {
   return new Refusal(416, "log_shorter", `the log has ${size} bytes, the offset is ${offset}: read it from offset 0`);
+}
+
+function misplaced({ offset, next }: LogChunk, asked: number): Refusal {
+  const message = `the agent was asked for the log from byte ${asked} on and shows bytes ${offset} to ${next}`;
+  return new Refusal(500, "internal", `${message}: please report it, with both releases`);
 }

@@ -1,7 +1,7 @@
 import type { HostKey } from "../hub/ports.ts";
 import { Refusal } from "../hub/refusal.ts";
 
-/** Streams of one replica, and of them of one host: each may ask its agent for 64 KiB at a time. */
+/** Streams of one replica, and of them of one host, whose agent answers one after the other. */
 const MOST = 64;
 const MOST_OF_HOST = 8;
 const COME_BACK_MS = 5_000;

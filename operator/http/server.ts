@@ -100,7 +100,11 @@ function onClientError(
 
 /** The one shape of an error. */
 function answer(reply: FastifyReply, status: number, code: ErrorCode, message: string): void {
-  reply.code(status).send({ error: { code, message: message.slice(0, 1024) } });
+  // A route that failed may have named another one for what it was about to send.
+  reply
+    .removeHeader("content-type")
+    .code(status)
+    .send({ error: { code, message: message.slice(0, 1024) } });
 }
 
 function onError(

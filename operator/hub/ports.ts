@@ -214,7 +214,7 @@ export interface Hub {
   session(host: HostKey): { host: HostIdentity; epoch: number; applied: string | undefined } | undefined;
   /**
    * The log of a run or restore from this byte on, as its agent has it now. Rejects with a Refusal where it is not to be
-   * had (`host_offline`, `agent_too_old`, `log_missing`), and when `signal` aborts.
+   * had (`host_offline`, `host_slow`, `agent_too_old`, `log_missing`), and when `signal` aborts.
    */
   readLog(host: HostKey, subject: LogSubject, offset: number, signal: AbortSignal): Promise<LogChunk>;
   /** Keys of all hosts with an accepted session here. */

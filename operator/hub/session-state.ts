@@ -70,8 +70,8 @@ export interface SessionState {
   readonly report: Flight;
   /** The agent can be asked for logs. */
   readonly readsLogs: boolean;
-  /** Ids of the pieces of logs it was asked for and somebody still waits for. */
-  readonly reads: ReadonlySet<string>;
+  /** The id of the piece of a log that it was asked for and has not answered; one at a time. */
+  readonly reading?: string;
   /** The first one is with the RecordSink. */
   readonly queue: readonly QueuedRecord[];
   /** The last record seen, so that one sent twice is not written twice. */
@@ -104,7 +104,6 @@ export type SessionEvent =
   | { type: "reported"; result: ReportResult }
   | { type: "observed"; seen: SeenHost | undefined }
   | { type: "read_log"; id: string; subject: LogSubject; offset: number }
-  | { type: "log_given_up"; id: string }
   | { type: "drain"; retryAfterMs: number }
   /** A port failed where it must not. */
   | { type: "failed"; port: string }

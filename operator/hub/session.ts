@@ -12,7 +12,7 @@ import { OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION } from "#protocol/version.ts"
 import type { HostIdentity, OpenedSession, OpenRefusal, SeenHost } from "./ports.ts";
 import { onBuffered, onConfigApplied, onConfigRefused, onDesired, pull, retryRefused } from "./session-desired.ts";
 import { onReported, onWallTime } from "./session-facts.ts";
-import { onLogAnswer, onLogGivenUp, onReadLog } from "./session-logs.ts";
+import { onLogAnswer, onReadLog } from "./session-logs.ts";
 import { onRecord, onWritten } from "./session-records.ts";
 import {
   close,
@@ -32,9 +32,6 @@ export const GOAWAY_GRACE_MS = 5_000;
 const CONGESTION_MS = 30_000;
 /** Frames in one second, records that were written and logs that were asked for apart: no honest agent sends as many. */
 const MAX_FRAMES_PER_SECOND = 200;
-
-/** One for all: most agents are never asked for a log. */
-const NO_READS: SessionState["reads"] = new Set();
 
 /** A session of an authenticated upgrade. `lifetimeMs`: the connection's age at which it is asked to go elsewhere. */
 export function newSession(host: HostIdentity, lifetimeMs: number, now: Moment): SessionState {
@@ -56,7 +53,6 @@ export function newSession(host: HostIdentity, lifetimeMs: number, now: Moment):
     pull: "idle",
     report: "idle",
     readsLogs: false,
-    reads: NO_READS,
     queue: [],
   };
 }
@@ -93,8 +89,6 @@ export function step(state: SessionState, event: SessionEvent, now: Moment): Ste
       return onObserved(state, event.seen);
     case "read_log":
       return onReadLog(state, event.id, event.subject, event.offset);
-    case "log_given_up":
-      return onLogGivenUp(state, event.id);
     case "drain":
       return goaway(state, event.retryAfterMs, now);
     case "failed":

@@ -18,8 +18,8 @@ function start() {
   };
   const leases = new ReplicaLeases({ informer, clock });
   let version = 0;
-  const renew = (name: string) => {
-    const metadata = { namespace: "n", name, uid: name, resourceVersion: String(++version) };
+  const renew = (name: string, annotations: Record<string, string> = {}) => {
+    const metadata = { namespace: "n", name, uid: name, resourceVersion: String(++version), annotations };
     tell({ type: "added", object: { apiVersion: "", kind: "Lease", metadata, spec: { leaseDurationSeconds: 30 } } });
   };
   /** Lets time pass in which these renew every 10 s. */
@@ -63,4 +63,16 @@ test("a replica that died in the silence is expired 30 s after it", async () => 
   expect(leases.state("b")).toBe("live");
   await live(10, "a");
   expect(leases.state("b")).toBe("expired");
+});
+
+test("a replica is at the address its Lease has now, where that is one", () => {
+  const { leases, renew } = start();
+  const at = (address?: string) => {
+    renew("a", address === undefined ? {} : { "holdfast.dev/address": address });
+    return leases.address("a");
+  };
+  expect(at("10.0.0.7:8443")).toBe("10.0.0.7:8443");
+  expect(at()).toBeUndefined();
+  expect(at("[fd00::7]:8443")).toBe("[fd00::7]:8443");
+  expect(at("elsewhere/?x=:8443")).toBeUndefined();
 });

@@ -1,5 +1,6 @@
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { readHostPort } from "#base/host-port.ts";
 import type { OwnerReference } from "#crds/meta.ts";
 import type { CallOptions, Client } from "./client.ts";
 import type { Informer } from "./informer.ts";
@@ -130,7 +131,9 @@ export class ReplicaLeases {
         return;
       }
       const address = object.metadata.annotations?.[ADDRESS_ANNOTATION];
-      if (address !== undefined) this.#addresses.set(name, address);
+      // Whoever may write Leases wrote it, and a URL is made of it.
+      if (address !== undefined && readHostPort(address) !== undefined) this.#addresses.set(name, address);
+      else this.#addresses.delete(name);
       const view = this.#views.get(name) ?? new LeaseView();
       this.#views.set(name, view);
       view.see(object, now);

@@ -39,7 +39,6 @@ const sessionEvent: fc.Arbitrary<SessionEvent> = fc.oneof(
     { type: "observed", seen: { uid: "uid-1", epoch: 9, revoked: false } },
     { type: "observed", seen: undefined },
     { type: "read_log", id: "1", subject: { kind: "run", uid: "run-1" }, offset: 0 },
-    { type: "log_given_up", id: "1" },
     { type: "drain", retryAfterMs: 10 },
     { type: "failed", port: "record" },
     { type: "closed", code: 1006, reason: "" },

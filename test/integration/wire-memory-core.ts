@@ -127,7 +127,7 @@ export class MemoryCore implements Core {
   readLog({ uid }: LogSubject, offset: number): ReturnType<Core["readLog"]> {
     const text = this.logs.get(uid);
     if (text === undefined) return { missing: `no log of ${uid}` };
-    return { offset, text: text.slice(offset), size: text.length, ended: true };
+    return { offset, next: text.length, text: text.slice(offset), size: text.length, ended: true };
   }
 
   onRecord(listener: () => void): void {

@@ -64,13 +64,18 @@ export const HTTP: { readonly [C in HttpCode]: readonly [where: `${HttpStatus[C]
   ],
   host_offline: [
     `503, ${LOGS}`,
-    "The log is on the host, and its agent is not connected or does not answer.",
+    "The log is on the host, and its agent is not connected.",
     "Ask again when the Host is Connected. `status.logTail` has the end.",
   ],
   host_revoked: [
     `403, ${ENROLMENT}, ${CONNECTION}`,
     "The Host has `spec.revoked`, or had it until a moment ago (503).",
     "Wait for its condition Revoked, set `spec.revoked` to false and enrol with a token for this Host that has `reenroll`.",
+  ],
+  host_slow: [
+    `503, ${LOGS}`,
+    "The agent is connected, but its answer takes over 30 s: the host has a slow line, or others read its logs too.",
+    "Ask again, from where the log ended. `status.logTail` has the end.",
   ],
   hostname_invalid: [
     `400, ${ENROLMENT}`,
