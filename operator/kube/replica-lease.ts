@@ -4,7 +4,7 @@ import { readHostPort } from "#base/host-port.ts";
 import type { OwnerReference } from "#crds/meta.ts";
 import type { CallOptions, Client } from "./client.ts";
 import type { Informer } from "./informer.ts";
-import { isConflict, isNotFound } from "./kube-error.ts";
+import { isNotFound } from "./kube-error.ts";
 import { LeaseView } from "./lease-view.ts";
 import type { Log } from "./log.ts";
 import { microTime } from "./micro-time.ts";
@@ -25,8 +25,8 @@ export class ReplicaLease {
   readonly #options: ReplicaLeaseOptions;
   readonly #timing: typeof REPLICA_LEASE_TIMING;
   #lease: Lease | undefined;
-  /** Of the Lease this process last wrote. */
-  #uid: string | undefined;
+  /** Whether there may be a Lease of this process: an answer may have been lost. */
+  #begun = false;
 
   constructor(options: ReplicaLeaseOptions) {
     this.#options = options;
@@ -41,8 +41,8 @@ export class ReplicaLease {
       const started = clock.monotonic();
       let pauseMs = renewMs;
       try {
+        this.#begun = true;
         this.#lease = await this.#renew({ signal, timeoutMs: renewMs, retry: false });
-        this.#uid = this.#lease.metadata.uid;
       } catch (error) {
         if (signal.aborted) break;
         this.#lease = undefined;
@@ -51,12 +51,12 @@ export class ReplicaLease {
       }
       await clock.sleep(Math.max(0, started + pauseMs - clock.monotonic()), signal).catch(() => {});
     }
-    if (this.#uid === undefined) return;
+    if (!this.#begun) return;
     try {
-      const call = { uid: this.#uid, timeoutMs: DELETE_TIMEOUT_MS, retry: false };
-      await client.delete(Leases, { namespace, name }, call);
+      // By name alone, which no other process has or will have.
+      await client.delete(Leases, { namespace, name }, { timeoutMs: DELETE_TIMEOUT_MS, retry: false });
     } catch (error) {
-      if (isNotFound(error) || isConflict(error)) return;
+      if (isNotFound(error)) return;
       log.warn({ error: messageOf(error) }, "the replica's lease was not deleted; it runs out by itself");
     }
   }

@@ -91,6 +91,23 @@ test("who cannot hear of renewals calls nobody expired, neither then nor when it
   expect(states).toEqual(new Set(["live"]));
 });
 
+test("a replica that never heard of its Lease deletes it all the same when it stops", async () => {
+  await using proxy = await KubeProxy.start(cluster.server);
+  const parts = await behind(proxy);
+  const read = () =>
+    admin.client.get(Leases, { namespace, name: "unheard-a" }).then(
+      () => true,
+      () => false,
+    );
+  await parts.client.list(Leases, { namespace });
+  // The connection is there; it stops before the answer to the creation has come.
+  proxy.latencyMs = 250;
+  const deaf = replica(parts, "unheard-a");
+  await expect.poll(read, WAIT).toBe(true);
+  await deaf.stop();
+  expect(await read()).toBe(false);
+});
+
 test("a Lease that somebody deleted is there again at the next renewal", async () => {
   replica(admin, "deleted-a");
   const read = () =>
