@@ -14,6 +14,7 @@ import type { HostKey, Hub } from "../hub/ports.ts";
 import { Refusal } from "../hub/refusal.ts";
 import type { Client } from "../kube/client.ts";
 import type { Log } from "../kube/log.ts";
+import { keyOf } from "../kube/resource.ts";
 import { TokenBucket } from "../kube/token-bucket.ts";
 import { authorize, bearerToken } from "./access.ts";
 import { forward, type Peers } from "./forward.ts";
@@ -94,8 +95,8 @@ export function runLogRoutes(app: FastifyInstance, routes: RunLogRoutes): void {
     },
   });
 
-  async function run({ namespace, name }: Asked): Promise<Found | undefined> {
-    const key = `${namespace}/${name}`;
+  async function run(asked: Asked): Promise<Found | undefined> {
+    const key = keyOf({ metadata: asked });
     const found = await cachedOrLive(client, BackupRuns, caches.runs, key);
     if (found === undefined) return undefined;
     const uid = found.spec.runID ?? found.metadata.uid;
@@ -103,8 +104,8 @@ export function runLogRoutes(app: FastifyInstance, routes: RunLogRoutes): void {
     return { host: beside(found, found.spec.hostRef), subject: { kind: "run", uid }, mayBegin };
   }
 
-  async function restore({ namespace, name }: Asked): Promise<Found | undefined> {
-    const key = `${namespace}/${name}`;
+  async function restore(asked: Asked): Promise<Found | undefined> {
+    const key = keyOf({ metadata: asked });
     const found = await cachedOrLive(client, Restores, caches.restores, key);
     if (found === undefined) return undefined;
     const mayBegin = livesIn(caches.restores, key, found);

@@ -148,10 +148,13 @@ export class DesiredConfigurations implements DesiredSource, Planner {
 
   #watch(refresh: (host: HostKey) => void): void {
     const caches = this.#caches;
-    const ofRepository = (repository: Repository) => {
-      const key = keyOf(repository);
+    const ofInitializer = (repository: Repository) => {
       const { hostRef } = repository.status?.initializer ?? {};
       if (hostRef !== undefined) refresh(beside(repository, hostRef));
+    };
+    const ofRepository = (repository: Repository) => {
+      const key = keyOf(repository);
+      ofInitializer(repository);
       for (const host of hostKeysOf(caches, key)) refresh(host);
       for (const restore of caches.activeRestoresByRepository(key))
         refresh(beside(restore, restore.spec.target.hostRef));
@@ -163,9 +166,7 @@ export class DesiredConfigurations implements DesiredSource, Planner {
     caches.policies.onChange((change) => {
       if (!generationChanged(change)) return;
       const repository = caches.repositories.get(beside(change.object, change.object.spec.repository.name));
-      const { hostRef } = repository?.status?.initializer ?? {};
-      if (repository !== undefined && hostRef !== undefined && !isOpened(repository))
-        refresh(beside(repository, hostRef));
+      if (repository !== undefined && !isOpened(repository)) ofInitializer(repository);
       for (const host of hostsOf(caches, change.object)) refresh(keyOf(host));
       if (change.type === "updated") for (const host of hostsOf(caches, change.old)) refresh(keyOf(host));
     });

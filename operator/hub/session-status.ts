@@ -1,7 +1,7 @@
 import type { Host } from "#crds/host.ts";
 import type { Hello } from "#protocol/frames.ts";
 import { AGENT_STOPS } from "#protocol/limits.ts";
-import { configApplied } from "../controllers/host/session-part.ts";
+import { configApplied, sessionPart } from "../controllers/host/session-part.ts";
 import type { ConditionReason } from "../controllers/reasons.ts";
 import { type ConditionDraft, conditions, findCondition } from "../kube/conditions.ts";
 import { rotateNonces } from "./nonce.ts";
@@ -63,15 +63,8 @@ export function statusAtReport(host: Host, facts: SessionFacts, desired: string 
 
 /** A second machine shows this Host's identity. All else stays as it is: the session that stands is not the stranger's. */
 export function statusAtConflict(host: Host, message: string, now: number): Status {
-  const { agent, session, lastSeenTime, config } = host.status ?? {};
   const conflict: Draft = { type: CONFLICT, status: "True", reason: "SecondMachine", message };
-  return {
-    ...(agent === undefined ? {} : { agent }),
-    ...(session === undefined ? {} : { session }),
-    ...(lastSeenTime === undefined ? {} : { lastSeenTime }),
-    ...(config?.applied === undefined ? {} : { config: { applied: config.applied } }),
-    conditions: conditions(host.status?.conditions, [...kept(host, [CONFLICT]), conflict], now),
-  };
+  return sessionPart(host, conflict, now);
 }
 
 /**
@@ -94,16 +87,13 @@ export function statusAtTakeover(host: Host, replica: string, now: number): Stat
  * server may come to see the Host only when the revocation has been taken back.
  */
 export function statusAtRevocation(host: Host, now: number): Status {
-  const { agent, session = {}, lastSeenTime, config, conditions: live } = host.status ?? {};
+  const { session = {} } = host.status ?? {};
   const { name } = host.metadata;
   const message = `the Host was revoked; enrol its machine again with an EnrollmentToken that has hostName: ${name} and reenroll: true`;
   const draft: Draft = { type: "Connected", status: "False", reason: "Revoked", message };
   return {
-    ...(agent === undefined ? {} : { agent }),
+    ...sessionPart(host, draft, now),
     session: { disconnectedTime: instant(now), ...session, epoch: (session.epoch ?? 0) + 1 },
-    ...(lastSeenTime === undefined ? {} : { lastSeenTime }),
-    ...(config?.applied === undefined ? {} : { config: { applied: config.applied } }),
-    conditions: conditions(live, [draft, ...kept(host, ["Connected"])], now),
   };
 }
 

@@ -25,8 +25,6 @@ export class ReplicaLease {
   readonly #options: ReplicaLeaseOptions;
   readonly #timing: typeof REPLICA_LEASE_TIMING;
   #lease: Lease | undefined;
-  /** Whether there may be a Lease of this process: an answer may have been lost. */
-  #begun = false;
 
   constructor(options: ReplicaLeaseOptions) {
     this.#options = options;
@@ -35,13 +33,13 @@ export class ReplicaLease {
 
   /** Renews until the signal aborts, then deletes the Lease: everybody sees at once that this replica is gone. */
   async run(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return;
     const { clock, log, client, namespace, identity: name } = this.#options;
     const { renewMs } = this.#timing;
     while (!signal.aborted) {
       const started = clock.monotonic();
       let pauseMs = renewMs;
       try {
-        this.#begun = true;
         this.#lease = await this.#renew({ signal, timeoutMs: renewMs, retry: false });
       } catch (error) {
         if (signal.aborted) break;
@@ -51,9 +49,8 @@ export class ReplicaLease {
       }
       await clock.sleep(Math.max(0, started + pauseMs - clock.monotonic()), signal).catch(() => {});
     }
-    if (!this.#begun) return;
     try {
-      // By name alone, which no other process has or will have.
+      // Also where no answer has told of it: one may have been lost. By name alone, which no other process has or will have.
       await client.delete(Leases, { namespace, name }, { timeoutMs: DELETE_TIMEOUT_MS, retry: false });
     } catch (error) {
       if (isNotFound(error)) return;

@@ -3,7 +3,7 @@ import { type ConditionDraft, conditions, findCondition } from "../../kube/condi
 import type { ConditionReason } from "../reasons.ts";
 import { sessionWriter } from "./writers.ts";
 
-/** The session's part of the status as it stands, whole, with one condition made anew: for the leader, while no session is there to say so. */
+/** The session's part of the status as it stands, whole, with one condition made anew: for what is not its session's to say. */
 export function sessionPart(host: Host, draft: ConditionDraft, now: number): HostStatus {
   const { agent, session, lastSeenTime, config, conditions: live = [] } = host.status ?? {};
   const others = live.filter(({ type }) => type !== draft.type && sessionWriter.conditions.includes(type));
